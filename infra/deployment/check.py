@@ -53,6 +53,8 @@ SECRETS = {"code", "code_verifier", "client_secret", "token", "refresh_token", "
 BASIC = "service-role/AWSLambdaBasicExecutionRole"  # SAM gives it to every function: its log lines
 XRAY = "AWSXrayWriteOnlyAccess"  # and this where Tracing is Active
 REQUIRED = {"Issuer": "https://connect.amble.test", "ProductName": "Amble", "SupabaseUrl": "https://abcdefghijklmnopqrst.supabase.co", "SupabasePublishableKey": "sb_publishable_x"}
+# What a function reaches on the machine that it runs on: Lambda's Runtime API listens there.
+OWN_MACHINE = ["http://localhost:3000", "https://a.localhost", "http://localhost.", "http://127.0.0.1:9001", "https://a.example,http://127.1", "http://0.0.0.0", "http://0x7f000001", "http://2130706433", "http://169.254.100.1:9001"]
 OWN_DOMAIN = {"CertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/0-a", "HostedZoneId": "Z0123456789ABC"}
 DEPLOYMENTS = {
     "by default": {},
@@ -147,8 +149,7 @@ def parameters_refuse_what_cannot_work(subject):
         ("ClientMetadataHosts", ["", "claude.ai", "claude.ai,app.example"], ["*", "https://claude.ai", "claude.ai,", "Claude.ai", "claude.ai, app.example"]),
         ("DefaultScopes", ["skills:read", "views:read entities:write offline_access"], ["", "offline_access", "skills:read,views:read", "connections:manage", "skills:read  views:read"]),
         ("VouchedHosts", ["", "claude.ai,apps.example.com"], ["*", "https://claude.ai", "claude.ai,", "Claude.ai", "claude.ai, app.example"]),
-        ("OutboundAllow", ["", "https://tools.example.com"], ["*", "tools.example.com"]),
-        ("ClientMetadataAllow", ["", "https://apps.example.com"], ["*", "apps.example.com"]),
+        *((name, ["", "https://tools.example.com", "https://a.example,http://10.0.0.5:8080", "https://localhost.example.com"], ["*", "tools.example.com", *OWN_MACHINE]) for name in ("OutboundAllow", "ClientMetadataAllow")),
         ("AlarmEmail", ["", "ops@example.com"], ["ops", "a@b", "a@example.com,b@example.com", "a b@example.com"]),
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
         ("SupabaseSecretKey", ["", "none", "sb_secret_" + "a" * 32], ["sb_publishable_" + "a" * 32, "sb_secret_", "eyJ" + "a" * 32]),

@@ -37,6 +37,12 @@ pub fn certify_for_anyone(name: &str) -> TlsAcceptor {
     issue(name, END).0
 }
 
+/// The same, with the authority as PEM.
+#[must_use]
+pub fn certify_with_authority(name: &str) -> (TlsAcceptor, String) {
+    issue(name, END)
+}
+
 /// The end of a connection, and who certifies it, as PEM.
 fn issue(name: &str, end: i64) -> (TlsAcceptor, String) {
     let mut parameters = CertificateParams::default();

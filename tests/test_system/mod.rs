@@ -18,6 +18,7 @@ pub mod saved_query;
 pub mod scheduler;
 pub mod supabase_project;
 mod table_faults;
+pub mod tunnel;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -49,6 +50,7 @@ use http_response::HttpResponse;
 use person::Person;
 use programs::FakeClock;
 use scheduler::PausedClock;
+use tunnel::Tunnel;
 
 /// Where hosted clients are answered.
 pub const CALLBACK: &str = "https://claude.ai/api/mcp/auth_callback";
@@ -57,6 +59,8 @@ pub const CALLBACK: &str = "https://claude.ai/api/mcp/auth_callback";
 pub struct TestSystem {
     system: System,
     http: reqwest::Client,
+    /// By which the actors reach a system with a public URL.
+    _tunnel: Option<Tunnel>,
     clock: Arc<AtomicI64>,
     /// The clock of functions that are processes.
     fake_clock: Option<FakeClock>,
@@ -109,12 +113,23 @@ impl TestSystem {
         if let Some(fake_clock) = &fake_clock {
             fake_clock.set(clock.load(Ordering::SeqCst));
         }
+        let public_host = options.public_url.as_ref().map(|url| url.host().to_owned());
         let system = Box::pin(System::start(options)).await.expect("the system starts");
         // Fails only when it is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-        let test_system =
-            Self { http: http.expect("a client"), system, clock, fake_clock, secrets: Mutex::default(), logged };
+        let tunnel = match public_host {
+            Some(host) => Some(Tunnel::start(&host, system.local_origin()).await),
+            None => None,
+        };
+        let http = tunnel.as_ref().map_or_else(
+            || {
+                let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+                http.expect("a client")
+            },
+            Tunnel::client,
+        );
+        let secrets = Mutex::default();
+        let test_system = Self { http, _tunnel: tunnel, system, clock, fake_clock, secrets, logged };
         if let Some(demo) = test_system.system.demo() {
             test_system.track_secret(&demo.api_key);
         }

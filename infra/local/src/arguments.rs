@@ -8,7 +8,9 @@ use fakes::captcha::{HCAPTCHA_TEST_SITE_KEY, TURNSTILE_TEST_SITE_KEY};
 use local::Data;
 use local::member::Member;
 use local::project::{Project, ProjectError};
+use local::public_url::PublicUrl;
 use thiserror::Error;
+use workspace_file::allowed_origin::AllowedOrigin;
 
 pub(crate) const HELP: &str = "\
 Amble Connect on this machine: an OAuth 2.1 authorization server and the MCP server it protects.
@@ -17,9 +19,16 @@ Usage: cargo run [-- OPTIONS]
 
   --listen ADDR        where to listen: 127.0.0.1, [::1] or localhost, and a port, 0 for any (127.0.0.1:8787). People sign
                        in at the port after it, or at any free one if that is taken
-  --data-dir DIR       where to keep what must outlive this run (.data; of a project, a folder of its own in there)
+  --data-dir DIR       where to keep what must outlive this run (.data; of a project, and of a public address, a folder of
+                       its own in there)
   --in-memory          keep nothing
   --workspace FILE     a workspace file to apply over the demo, at every start
+  --outbound-allow ORIGIN
+                       call tools at this origin although it is on this machine or in its network, such as
+                       http://localhost:3000; as often as needed
+  --public-url URL     be what a tunnel shows at this https address: a name of the internet, without port and path. The tunnel
+                       leads to the address of --listen. The demo's people get a password that is printed
+  --env DIR            write what cargo-lambda and `sam local` need to run a function beside this system, at every start
   --supabase URL       let the people of this Supabase project sign in, in place of the demo's
   --supabase-key KEY   its publishable key
   --member ID=ROLE@TENANT
@@ -40,6 +49,9 @@ pub(crate) struct Arguments {
     pub(crate) listen: SocketAddr,
     pub(crate) data: Data,
     pub(crate) workspace: Option<PathBuf>,
+    pub(crate) tool_origins: Vec<AllowedOrigin>,
+    pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) env_dir: Option<PathBuf>,
     pub(crate) project: Option<Project>,
     /// Its provider, and its site key.
     pub(crate) captcha: Option<(&'static str, &'static str)>,
@@ -64,6 +76,12 @@ pub(crate) enum ArgumentError {
     NoValue(&'static str),
     #[error("--listen needs an address of this machine and a port up to 65535, such as 127.0.0.1:8787 or [::1]:8787")]
     Listen,
+    #[error(
+        "--public-url needs https and a name of the internet, without port and path, such as https://connect.example.com"
+    )]
+    PublicUrl,
+    #[error("--outbound-allow needs an origin without a path, such as http://localhost:3000")]
+    OutboundAllow,
     #[error("--captcha needs turnstile or hcaptcha")]
     Captcha,
     #[error("--captcha is for the demo's people, and excludes --supabase")]
@@ -92,6 +110,7 @@ impl Arguments {
     ) -> Result<Command, ArgumentError> {
         let mut listen = SocketAddr::from(([127, 0, 0, 1], 8787));
         let (mut folder, mut workspace, mut members) = (None, None, Vec::new());
+        let (mut tool_origins, mut public_url, mut env_dir) = (Vec::new(), None, None);
         let (mut url, mut key, mut captcha) = (None, None, None);
         let (mut in_memory, mut json, mut rename_challenge) = (false, false, false);
         while let Some(word) = words.next() {
@@ -103,6 +122,16 @@ impl Arguments {
                 "--rename-challenge" => rename_challenge = true,
                 "--data-dir" => folder = Some(PathBuf::from(value("--data-dir")?)),
                 "--workspace" => workspace = Some(PathBuf::from(value("--workspace")?)),
+                "--env" => env_dir = Some(PathBuf::from(value("--env")?)),
+                "--public-url" => {
+                    let url = value("--public-url")?;
+                    public_url = Some(url.to_str().and_then(PublicUrl::parse).ok_or(ArgumentError::PublicUrl)?);
+                }
+                "--outbound-allow" => {
+                    let origin = value("--outbound-allow")?;
+                    let origin = origin.to_str().and_then(AllowedOrigin::parse);
+                    tool_origins.push(origin.ok_or(ArgumentError::OutboundAllow)?);
+                }
                 "--supabase" => url = Some(value("--supabase")?.to_string_lossy().into_owned()),
                 "--supabase-key" => key = Some(value("--supabase-key")?.to_string_lossy().into_owned()),
                 "--member" => {
@@ -144,9 +173,20 @@ impl Arguments {
             (true, Some(_)) => return Err(ArgumentError::DataDir),
             (true, None) => Data::Memory,
             (false, Some(folder)) => Data::Directory(folder),
-            (false, None) => Data::Directory(default_folder(project.as_ref())),
+            (false, None) => Data::Directory(default_folder(project.as_ref(), public_url.as_ref())),
         };
-        Ok(Command::Run(Box::new(Self { listen, data, workspace, project, captcha, json, rename_challenge })))
+        Ok(Command::Run(Box::new(Self {
+            listen,
+            data,
+            workspace,
+            tool_origins,
+            public_url,
+            env_dir,
+            project,
+            captcha,
+            json,
+            rename_challenge,
+        })))
     }
 }
 
@@ -158,13 +198,12 @@ fn socket_address(text: &str) -> Option<SocketAddr> {
     }
 }
 
-/// Of each project its own: the ids of one's people are nobody in another, and the demo's API key opens what the demo has.
-fn default_folder(project: Option<&Project>) -> PathBuf {
-    let folder = PathBuf::from(".data");
-    match project.and_then(|project| project.url().split_once("://")) {
-        Some((_, host)) => folder.join(host.replace([':', '[', ']'], "-")),
-        None => folder,
-    }
+/// Of each project its own: the ids of one's people are nobody in another, and the demo's API key opens what the demo has. And of
+/// each public address: what was approved for another issuer opens nothing, and its passwords are not those of this machine.
+fn default_folder(project: Option<&Project>, public_url: Option<&PublicUrl>) -> PathBuf {
+    let project = project.and_then(|project| project.url().split_once("://")).map(|(_, host)| host);
+    let hosts = project.into_iter().chain(public_url.map(PublicUrl::host));
+    hosts.fold(PathBuf::from(".data"), |folder, host| folder.join(host.replace([':', '[', ']'], "-")))
 }
 
 #[cfg(test)]
@@ -204,6 +243,11 @@ mod tests {
             assert_eq!(arguments.project.as_ref().unwrap().url(), url);
             assert_eq!(folder(arguments).as_deref(), Some(expected));
         }
+        let public = ["--public-url", "https://connect.example.com"];
+        assert_eq!(folder(parse(&public, None).unwrap()).as_deref(), Some(".data/connect.example.com"));
+        let both = ["--public-url", "https://connect.example.com", "--supabase", URL, "--supabase-key", KEY];
+        let expected = ".data/abcdefgh.supabase.co/connect.example.com";
+        assert_eq!(folder(parse(&both, None).unwrap()).as_deref(), Some(expected));
         let named = ["--supabase", URL, "--supabase-key", KEY, "--data-dir", "here"];
         assert_eq!(folder(parse(&named, None).unwrap()).as_deref(), Some("here"));
     }
@@ -248,6 +292,13 @@ mod tests {
                 "--captcha is for the demo's people",
             ),
             (&["--in-memory", "--data-dir", "x"], "exclude each other"),
+            (&["--public-url", "http://connect.example.com"], "--public-url needs https"),
+            (&["--public-url", "https://connect.example.com:8443"], "without port"),
+            (&["--public-url", "https://localhost"], "a name of the internet"),
+            (&["--outbound-allow", "localhost:3000"], "--outbound-allow needs an origin"),
+            (&["--outbound-allow", "http://localhost:3000/tool"], "without a path"),
+            (&["--outbound-allow"], "--outbound-allow needs a value"),
+            (&["--env"], "--env needs a value"),
             (&["--listen", "here"], "127.0.0.1:8787"),
             (&["--listen", "8787"], "127.0.0.1:8787"),
             (&["--listen", ":8787"], "127.0.0.1:8787"),

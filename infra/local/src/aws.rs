@@ -14,6 +14,17 @@ pub(crate) struct Addresses {
     pub(crate) lambda: String,
 }
 
+impl Addresses {
+    /// The variables that tell a program of them, as the SDK reads them.
+    pub(crate) fn variables(&self) -> [(&'static str, &str); 3] {
+        [
+            ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamo),
+            ("AWS_ENDPOINT_URL_KMS", &self.kms),
+            ("AWS_ENDPOINT_URL_LAMBDA", &self.lambda),
+        ]
+    }
+}
+
 /// The configuration of the SDK's clients of `caller`, whose access key says who it is. Nothing of the machine's own AWS settings
 /// gets in.
 pub(crate) fn sdk_config(caller: &str, addresses: &Addresses, connector: &SharedHttpConnector) -> SdkConfig {

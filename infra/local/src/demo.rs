@@ -35,7 +35,7 @@ pub struct Demo {
 pub struct DemoPerson {
     /// Address.
     pub email: String,
-    /// Password, which is no secret.
+    /// Password: no secret, unless the system has a public URL.
     pub password: String,
     /// Whom the directory knows.
     #[serde(skip)]
@@ -55,6 +55,24 @@ pub struct DemoTenant {
     pub role: String,
 }
 
+/// What the people of the demo sign in with.
+#[derive(Clone)]
+pub(crate) enum DemoPasswords {
+    /// Each with a password that these documents tell: for this machine alone.
+    WellKnown,
+    /// All with this one.
+    Generated(String),
+}
+
+impl DemoPasswords {
+    fn of(&self, name: &str) -> String {
+        match self {
+            Self::WellKnown => format!("{name}-demo"),
+            Self::Generated(password) => password.clone(),
+        }
+    }
+}
+
 /// Who can sign in; `demo.yaml` says where they are members.
 const PEOPLE: [(&str, Uuid); 4] = [
     ("ana", Uuid::from_u128(0x5c1f_6b0a_3d0e_4c57_9f0e_8a1b_2c3d_4e01)),
@@ -69,33 +87,32 @@ const FILE: &str = include_str!("../demo.yaml");
 pub(crate) const KEY_FILE: &str = "api-key";
 
 /// The people as the sign-in service is to know them.
-pub(crate) fn people() -> impl Iterator<Item = Person> {
+pub(crate) fn people(passwords: &DemoPasswords) -> impl Iterator<Item = Person> {
     PEOPLE.iter().map(|(name, id)| {
         let full_name = name.get(..1).unwrap_or_default().to_uppercase() + name.get(1..).unwrap_or_default();
-        Person { id: Some(*id), ..Person::new(&email(name), &password(name), &full_name) }
+        Person { id: Some(*id), ..Person::new(&email(name), &passwords.of(name), &full_name) }
     })
 }
 
 /// Address and password of the first of them, for whoever tries a whole connection.
-pub(crate) fn first_person() -> (String, String) {
+pub(crate) fn first_person(passwords: &DemoPasswords) -> (String, String) {
     let [(name, _), ..] = PEOPLE;
-    (email(name), password(name))
+    (email(name), passwords.of(name))
 }
 
 /// Lays everything out, once per folder: what was changed since stays changed. Only the tools are written at every start, as
-/// the port at which they are served may be another; and `extra_file`, another workspace file, as it may have changed.
+/// the port at which they are served may be another; and the second of `files`, which is not the demo's own, as it may have changed.
 pub(crate) async fn seed(
     operator: &Environment,
-    tools_at: &str,
-    extra_file: Option<&Path>,
+    files: &[WorkspaceFile],
+    passwords: &DemoPasswords,
     folder: Option<&DataDir>,
 ) -> Result<Demo, LocalError> {
     let now = operator.clock().now();
     let (directory, keys) = (operator.directory()?, operator.keys()?);
-    let files = files(tools_at, extra_file)?;
     let kept = folder.map(|folder| folder.read(KEY_FILE)).transpose()?.flatten();
     let kept = kept.map(|text| saved_key(&text, folder)).transpose()?.flatten();
-    apply(operator, &files, |plan| if kept.is_some() { plan.only_tools() } else { plan }).await?;
+    apply(operator, files, |plan| if kept.is_some() { plan.only_tools() } else { plan }).await?;
     let key = match kept {
         // One that was revoked stays revoked.
         Some(key) if keys.find(&key.id, now).await?.is_some() => key,
@@ -116,11 +133,11 @@ pub(crate) async fn seed(
             key
         }
     };
-    let tenants = tenants(&files);
+    let tenants = tenants(files);
     let mut people = Vec::new();
     for (name, id) in &PEOPLE {
         let mut person =
-            DemoPerson { email: email(name), password: password(name), id: person_id(id)?, tenants: Vec::new() };
+            DemoPerson { email: email(name), password: passwords.of(name), id: person_id(id)?, tenants: Vec::new() };
         for tenant in &tenants {
             let membership = directory.membership(&person.id, tenant).await?;
             person.tenants.extend(membership.map(|membership| DemoTenant {
@@ -149,18 +166,16 @@ fn saved_key(text: &[u8], folder: Option<&DataDir>) -> Result<Option<ApiKey>, Lo
 /// let in, at every start. `already_seeded`: this folder was before.
 pub(crate) async fn seed_without_people(
     operator: &Environment,
-    tools_at: &str,
-    extra_file: Option<&Path>,
+    files: &[WorkspaceFile],
     already_seeded: bool,
     members: &[(PersonId, &Member)],
 ) -> Result<Vec<ProjectMember>, LocalError> {
-    let files = files(tools_at, extra_file)?;
-    apply(operator, &files, |plan| if already_seeded { plan.only_tools() } else { plan.without_members() }).await?;
-    Ok(member::add_members(operator, members, &tenants(&files)).await?)
+    apply(operator, files, |plan| if already_seeded { plan.only_tools() } else { plan.without_members() }).await?;
+    Ok(member::add_members(operator, members, &tenants(files)).await?)
 }
 
 /// The demo's own file, and the one besides.
-fn files(tools_at: &str, extra_file: Option<&Path>) -> Result<Vec<WorkspaceFile>, LocalError> {
+pub(crate) fn files(tools_at: &str, extra_file: Option<&Path>) -> Result<Vec<WorkspaceFile>, LocalError> {
     let variables = Variables::from([("TOOLS_AT".to_owned(), tools_at.to_owned())]);
     let mut files = vec![WorkspaceFile::parse(FILE, "infra/local/demo.yaml", None, &variables)?];
     if let Some(path) = extra_file {
@@ -211,10 +226,6 @@ fn ana_in_acme() -> Result<Membership, LocalError> {
 
 fn email(name: &str) -> String {
     format!("{name}@example.com")
-}
-
-fn password(name: &str) -> String {
-    format!("{name}-demo")
 }
 
 fn person_id(id: &Uuid) -> Result<PersonId, LocalError> {

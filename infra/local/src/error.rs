@@ -1,5 +1,8 @@
 //! Everything that keeps a system from starting, or from going on.
 
+use std::io;
+use std::path::PathBuf;
+
 use fakes::kms::key::KeyError;
 use fakes::kms::mac_key::NoRandomnessError;
 use fakes::supabase::setup_error::SetupError;
@@ -25,6 +28,9 @@ pub enum LocalError {
     /// The folder.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The folder of `--env`.
+    #[error("{0} cannot be written ({1}): choose another folder with --env DIR")]
+    EnvDir(PathBuf, io::Error),
     /// The template.
     #[error(transparent)]
     Template(#[from] TemplateError),

@@ -18,6 +18,9 @@
 //! | [`log_subscription`] | CloudWatch Logs: the audit's lines, delivered to their subscriber |
 //! | [`demo`], `demo_tools`, [`demo_function`] | people, tenants and tools to try |
 //! | [`project`], [`member`] | a Supabase project of one's own in place of the fake Supabase, and its people's places |
+//! | `env_files` | what cargo-lambda and `sam local` are told to run a function beside it |
+//! | [`public_url`], `system_secrets` | a system that a tunnel shows on the internet |
+//! | `unreachable_tools` | tools of a workspace file that cannot be called, told at the start |
 //! | [`attempts`] | attempts to connect, reported as they end |
 //! | `listener`, `data_dir` | ports and files |
 //! | [`error`] | everything that keeps it from starting |
@@ -29,6 +32,7 @@ mod database_operation;
 pub mod demo;
 pub mod demo_function;
 mod demo_tools;
+mod env_files;
 pub mod error;
 mod function;
 mod gateway;
@@ -41,16 +45,20 @@ mod mac_key;
 pub mod member;
 pub mod process;
 pub mod project;
+pub mod public_url;
 mod scheduled_function;
 mod signing_key;
+mod system_secrets;
 pub mod table_faults;
 pub mod tables;
 pub mod template;
+mod unreachable_tools;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::iter;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,10 +83,12 @@ use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 use shared::store::workspace::Workspaces;
+use workspace_file::WorkspaceFile;
+use workspace_file::allowed_origin::AllowedOrigin;
 
 use aws::Addresses;
 use data_dir::DataDir;
-use demo::Demo;
+use demo::{Demo, DemoPasswords};
 use error::LocalError;
 use function::Program;
 use gateway::Gateway;
@@ -93,12 +103,15 @@ use log_subscription::{AuditSubscriber, LogSubscription};
 use member::{Member, ProjectMember};
 use process::{OnLine, ProcessPool};
 use project::Project;
+use public_url::PublicUrl;
 use scheduled_function::ScheduledFunction;
+use system_secrets::SystemSecrets;
 use table_faults::TableFaults;
 use table_faults::fault_settings::FaultSettings;
 use tables::{RemoteTables, TablesError};
 use template::error::TemplateError;
 use template::{FunctionDefinition, KeyArns, Metric, TableDefinition, Template};
+use unreachable_tools::UnreachableTools;
 
 /// What a system is to be like.
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
@@ -141,6 +154,12 @@ pub struct Options {
     pub key_spec: KeySpec,
     /// Origins that tenants' tools and clients' metadata documents may have although they are on this machine.
     pub outbound_allow: Vec<String>,
+    /// The same for tools alone. Anybody may name a metadata document, and nobody is to reach this machine's programs by one.
+    pub tool_origins: Vec<AllowedOrigin>,
+    /// Where a tunnel shows it on the internet, if one does.
+    pub public_url: Option<PublicUrl>,
+    /// Where to write what cargo-lambda and `sam local` need, if anywhere.
+    pub env_dir: Option<PathBuf>,
     /// Parameters of the template, over what they are here otherwise: `LoginUrl`, `AllowedOrigins` and so on.
     pub parameters: BTreeMap<String, String>,
 }
@@ -187,6 +206,9 @@ impl Default for Options {
             programs: None,
             key_spec: KeySpec::Rsa2048,
             outbound_allow: Vec::new(),
+            tool_origins: Vec::new(),
+            public_url: None,
+            env_dir: None,
             parameters: BTreeMap::new(),
         }
     }
@@ -195,10 +217,10 @@ impl Default for Options {
 /// A running system. Dropped, it is cut off; [`System::shutdown`] lets it finish.
 pub struct System {
     issuer: String,
+    local_origin: String,
+    secrets: SystemSecrets,
     services: Addresses,
-    supabase_url: String,
-    supabase: Option<Arc<Supabase>>,
-    taken_sign_in_port: Option<u16>,
+    sign_in: SignIn,
     kms: Arc<Kms>,
     lambda: Arc<Lambda>,
     gateway: Arc<Gateway>,
@@ -251,7 +273,7 @@ const STACK: &str = "amble-connect";
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
 /// Of the fake Supabase; no secret either, as it serves this machine alone.
 const SECRET_KEY: &str = "sb_secret_local";
-/// What deliveries to `/hooks/membership` are signed with; no secret either.
+/// What deliveries to `/hooks/membership` are signed with, but for a system with a public URL; no secret either.
 pub const MEMBERSHIP_SECRET: &str = "whsec_bG9jYWwtbWVtYmVyc2hpcC13ZWJob29rLXNlY3JldCE=";
 /// What holds for as long as the folder is locked.
 const RUNNING_FILE: &str = "running.json";
@@ -268,30 +290,20 @@ impl System {
         let members = if let Some(project) = &options.project { project.check().await? } else { Vec::new() };
         let (folder, initialized) = open_data_dir(&options)?;
         let gateway_listener = Listener::bind(options.listen).await?;
-        let issuer = gateway_listener.origin();
+        let local_origin = gateway_listener.origin();
+        let issuer = options.public_url.as_ref().map_or(local_origin.as_str(), PublicUrl::origin).to_owned();
+        let secrets = SystemSecrets::of(options.public_url.is_some(), folder.as_deref(), MEMBERSHIP_SECRET)?;
         let mut servers = Servers::new();
 
         let (kms, lambda) = (open_kms(folder.as_deref())?, Lambda::new());
         let kms_address = serve_on_any_port(&mut servers, &kms.router()).await?;
         let lambda_address = serve_on_any_port(&mut servers, &lambda.router()).await?;
 
-        let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten()).collect();
-        let at = next_port(options.listen);
-        let SignIn { supabase, url: supabase_url, taken_port } = match &options.project {
-            Some(project) => SignIn { supabase: None, url: project.url().to_owned(), taken_port: None },
-            None => serve_supabase(at, people, &issuer, &options.clock, folder.as_ref(), &mut servers).await?,
-        };
-        let publishable_key = options.project.as_ref().map_or(PUBLISHABLE_KEY, Project::publishable_key);
+        let sign_in = serve_sign_in(&options, &issuer, &secrets.passwords, folder.as_ref(), &mut servers).await?;
+        let ServedTools { files, origins } = serve_tools(&options, &mut servers, &lambda).await?;
 
-        let mut outbound_allow = options.outbound_allow;
-        let tools_at = if options.demo { Some(serve_tools(&mut servers, &lambda).await?) } else { None };
-        outbound_allow.extend(tools_at.clone());
-
-        let (project, demo, sign_in) =
-            (options.project.as_ref(), options.demo, (supabase_url.as_str(), publishable_key));
-        let parameters = parameters(&issuer, sign_in, project, &outbound_allow.join(","), demo);
-        let parameters = parameters.chain(options.parameters).collect();
-        let template = Template::new(&options.stack, parameters, KeyArns::of(options.key_spec))?;
+        let template = template_of(&options, &issuer, &sign_in, &origins, &secrets)?;
+        let (project, demo) = (options.project.as_ref(), options.demo);
 
         let definitions = template.tables()?;
         let remote_tables = RemoteTables::of(options.dynamo, &definitions).await?;
@@ -304,13 +316,12 @@ impl System {
         let in_process = (options.in_process && remote_tables.is_none())
             .then(|| InProcessConnector::new(&database, table_faults.as_ref(), &kms));
         let ([operators, client], interceptor) = clients(in_process, options.interceptor);
-        let (tables, operator_tables) = (template.table_variables()?, template.table_variables()?);
-        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &template, project.is_none(), demo)?;
-        let operator = operator(operator_tables, &aws::sdk_config("operator", &services, &operators), &options.clock);
-        let extra_file = options.workspace.as_deref();
+        let passwords = &secrets.passwords;
+        write_running_file(folder.as_deref(), &issuer, &sign_in, &services, &template, demo.then_some(passwords))?;
+        let tables = template.table_variables()?;
+        let operator = operator(tables.clone(), &aws::sdk_config("operator", &services, &operators), &options.clock);
         let (demo, memberships) =
-            seed(&operator, tools_at.as_deref(), project, extra_file, folder.as_deref(), initialized, &members).await?;
-
+            seed(&operator, &files, passwords, project, folder.as_deref(), initialized, &members).await?;
         let addresses = match interceptor {
             Some(interceptor) => interceptor::intercept(interceptor, services.clone(), &mut servers).await?,
             None => services.clone(),
@@ -331,7 +342,9 @@ impl System {
         deliver(&lines, &audit_subscriber, &options.clock, &mut servers);
         begin_faults(table_faults.as_ref(), options.table_faults);
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
-        let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
+        env_files::write(options.env_dir.as_deref(), &deployed.template, &services)?;
+        let gateway = Gateway { routes, clock, renames_challenge, dropped, public_url: options.public_url };
+        let gateway = Arc::new(gateway);
         servers.serve_api(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {
@@ -348,10 +361,10 @@ impl System {
             variables: deployed.template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
             deployed,
             issuer,
+            local_origin,
+            secrets,
             services,
-            supabase_url,
-            supabase,
-            taken_sign_in_port: taken_port,
+            sign_in,
             kms,
             lambda,
             gateway,
@@ -378,10 +391,22 @@ impl System {
         &self.deployed.template.stack
     }
 
-    /// The one origin: `http://localhost:<port>`, or `http://localhost` on port 80.
+    /// The one origin: `http://localhost:<port>`, or `http://localhost` on port 80; the public URL, if there is one.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// The origin where it listens on this machine: what a tunnel leads to.
+    #[must_use]
+    pub fn local_origin(&self) -> &str {
+        &self.local_origin
+    }
+
+    /// What deliveries to `/hooks/membership` are signed with.
+    #[must_use]
+    pub fn membership_secret(&self) -> &str {
+        &self.secrets.membership
     }
 
     /// What people paste.
@@ -411,19 +436,19 @@ impl System {
     /// Where the sign-in service is.
     #[must_use]
     pub fn supabase_url(&self) -> &str {
-        &self.supabase_url
+        &self.sign_in.url
     }
 
     /// The port that the sign-in service would have had, if another program has it.
     #[must_use]
     pub const fn taken_sign_in_port(&self) -> Option<u16> {
-        self.taken_sign_in_port
+        self.sign_in.taken_port
     }
 
     /// The fake Supabase, unless a project of one's own is in its place.
     #[must_use]
     pub const fn supabase(&self) -> Option<&Arc<Supabase>> {
-        self.supabase.as_ref()
+        self.sign_in.supabase.as_ref()
     }
 
     /// KMS.
@@ -629,7 +654,7 @@ impl System {
     /// When the folder cannot be written.
     pub async fn shutdown(self) -> Result<(), LocalError> {
         self.servers.stop().await;
-        if let (Some(folder), Some(supabase)) = (&self.folder, &self.supabase) {
+        if let (Some(folder), Some(supabase)) = (&self.folder, &self.sign_in.supabase) {
             folder.write(SUPABASE_FILE, supabase.save()?.as_bytes())?;
         }
         Ok(())
@@ -661,8 +686,7 @@ impl Deployment {
 
 impl Programs {
     fn program(&self, definition: &FunctionDefinition, addresses: &Addresses) -> process::Program {
-        let services = [("DYNAMODB", &addresses.dynamo), ("KMS", &addresses.kms), ("LAMBDA", &addresses.lambda)];
-        let services = services.map(|(name, address)| (format!("AWS_ENDPOINT_URL_{name}"), address.clone()));
+        let services = addresses.variables().map(|(name, address)| (name.to_owned(), address.to_owned()));
         let variables = definition.variables.clone().into_iter().chain(services).chain(self.variables.clone());
         let on_line = Arc::clone(&self.on_line);
         process::Program {
@@ -678,27 +702,29 @@ impl Programs {
     }
 }
 
-/// What the template's parameters are on this machine.
-fn parameters(
+/// The template with what its parameters are on this machine.
+fn template_of(
+    options: &Options,
     issuer: &str,
-    (supabase_url, publishable_key): (&str, &str),
-    project: Option<&Project>,
-    outbound_allow: &str,
-    demo: bool,
-) -> impl Iterator<Item = (String, String)> + use<> {
+    sign_in: &SignIn,
+    tool_origins: &[String],
+    secrets: &SystemSecrets,
+) -> Result<Template, TemplateError> {
+    let (tool_origins, document_origins) = (tool_origins.join(","), options.outbound_allow.join(","));
     let parameters = [
         ("Issuer", issuer),
         ("ProductName", "Amble"),
-        ("SupabaseUrl", supabase_url),
-        ("SupabasePublishableKey", publishable_key),
+        ("SupabaseUrl", sign_in.url.as_str()),
+        ("SupabasePublishableKey", sign_in.publishable_key.as_str()),
         // Functions get no secret key of a project apart.
-        ("SupabaseSecretKey", if project.is_none() { SECRET_KEY } else { "" }),
-        ("OutboundAllow", outbound_allow),
-        ("ClientMetadataAllow", outbound_allow),
-        ("MembershipSecrets", MEMBERSHIP_SECRET),
-        ("ToolFunctions", if demo { demo_function::ARN } else { "" }),
+        ("SupabaseSecretKey", if options.project.is_none() { SECRET_KEY } else { "" }),
+        ("OutboundAllow", tool_origins.as_str()),
+        ("ClientMetadataAllow", document_origins.as_str()),
+        ("ToolFunctions", if options.demo { demo_function::ARN } else { "" }),
     ];
-    parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter()
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let parameters = parameters.into_iter().chain(secrets.parameters()).chain(options.parameters.clone());
+    Template::new(&options.stack, parameters.collect(), KeyArns::of(options.key_spec))
 }
 
 /// What another text of the template would allow each function: `(function, action, ARN)`.
@@ -780,11 +806,38 @@ async fn serve_tables(
     }
 }
 
-/// Serves the demo's tools, one by URL and one by ARN; the origin of the former.
-async fn serve_tools(servers: &mut Servers, lambda: &Lambda) -> Result<String, ListenError> {
-    lambda.deploy(demo_function::ARN, demo_function::count_words);
-    // Where the tool is matters to nobody: it is registered anew at each start.
-    serve_on_any_port(servers, &demo_tools::router()).await
+/// The workspace files of a system, and where their tools may be called besides on the internet.
+struct ServedTools {
+    files: Vec<WorkspaceFile>,
+    origins: Vec<String>,
+}
+
+/// Serves the demo's tools, one by URL and one by ARN, and reads the files; nothing without the demo.
+async fn serve_tools(options: &Options, servers: &mut Servers, lambda: &Lambda) -> Result<ServedTools, LocalError> {
+    let mut origins = options.outbound_allow.clone();
+    let mut files = Vec::new();
+    if options.demo {
+        lambda.deploy(demo_function::ARN, demo_function::count_words);
+        // Where the tool is matters to nobody: it is registered anew at each start. By a name, so that a container can give that name
+        // this machine's address (docs/local-system.md).
+        let tools_at = serve_on_any_port(servers, &demo_tools::router()).await?.replace("127.0.0.1", "localhost");
+        files = demo::files(&tools_at, options.workspace.as_deref())?;
+        origins.push(tools_at);
+    }
+    let of_files = files.iter().flat_map(WorkspaceFile::outbound_allow);
+    origins.extend(options.tool_origins.iter().chain(of_files).map(ToString::to_string));
+    report_unreachable_tools(&files, origins.clone(), servers);
+    Ok(ServedTools { files, origins })
+}
+
+/// Tells of tools that cannot be called, while the system goes on: one may be slow to say so. The first file is the demo's
+/// own, whose tools are served here.
+fn report_unreachable_tools(files: &[WorkspaceFile], origins: Vec<String>, servers: &mut Servers) {
+    let tools: Vec<_> = files.iter().skip(1).flat_map(WorkspaceFile::tools).collect();
+    let (tools, stopped) = (UnreachableTools::of(&tools, origins), servers.stopped());
+    servers.spawn(async move {
+        tokio::select! { () = tools.report() => {}, () = stopped => {} }
+    });
 }
 
 /// The environment of whoever holds the tables.
@@ -797,23 +850,22 @@ fn operator(tables: BTreeMap<String, String>, aws: &SdkConfig, clock: &Clock) ->
 fn write_running_file(
     folder: Option<&DataDir>,
     issuer: &str,
-    (supabase_url, publishable_key): (&str, &str),
-    dynamo: &str,
+    SignIn { supabase: fake, url, publishable_key, .. }: &SignIn,
+    services: &Addresses,
     template: &Template,
-    has_fake_supabase: bool,
-    demo: bool,
+    passwords: Option<&DemoPasswords>,
 ) -> Result<(), LocalError> {
     let Some(folder) = folder else { return Ok(()) };
     let settings = template.operator_variables()?;
     let mcp_url = format!("{issuer}{}", shared::oauth::resource::PATH);
-    let mut supabase = serde_json::json!({ "url": supabase_url, "publishable_key": publishable_key });
-    if let (Some(supabase), true) = (supabase.as_object_mut(), has_fake_supabase) {
+    let mut supabase = serde_json::json!({ "url": url, "publishable_key": publishable_key });
+    if let (Some(supabase), Some(_)) = (supabase.as_object_mut(), fake) {
         supabase.insert("secret_key".to_owned(), SECRET_KEY.into());
     }
-    let demo = demo && has_fake_supabase;
+    let person = passwords.filter(|_| fake.is_some()).map(demo::first_person);
     let mut running =
-        serde_json::json!({ "dynamo": dynamo, "tables": settings, "mcp_url": mcp_url, "supabase": supabase });
-    if let (Some(running), Some((email, password))) = (running.as_object_mut(), demo.then(demo::first_person)) {
+        serde_json::json!({ "dynamo": services.dynamo, "tables": settings, "mcp_url": mcp_url, "supabase": supabase });
+    if let (Some(running), Some((email, password))) = (running.as_object_mut(), person) {
         running.insert("person".to_owned(), serde_json::json!({ "email": email, "password": password }));
     }
     Ok(folder.write(RUNNING_FILE, running.to_string().as_bytes())?)
@@ -898,18 +950,20 @@ fn open_data_dir(options: &Options) -> Result<(Option<Arc<DataDir>>, bool), Loca
 /// `initialized` says that the folder holds it already.
 async fn seed(
     operator: &Environment,
-    tools_at: Option<&str>,
+    files: &[WorkspaceFile],
+    passwords: &DemoPasswords,
     project: Option<&Project>,
-    extra_file: Option<&Path>,
     folder: Option<&DataDir>,
     initialized: bool,
     members: &[(PersonId, &Member)],
 ) -> Result<(Option<Demo>, Vec<ProjectMember>), LocalError> {
-    let Some(tools_at) = tools_at else { return Ok((None, Vec::new())) };
+    if files.is_empty() {
+        return Ok((None, Vec::new()));
+    }
     let Some(project) = project else {
-        return Ok((Some(demo::seed(operator, tools_at, extra_file, folder).await?), Vec::new()));
+        return Ok((Some(demo::seed(operator, files, passwords, folder).await?), Vec::new()));
     };
-    let memberships = demo::seed_without_people(operator, tools_at, extra_file, initialized, members).await?;
+    let memberships = demo::seed_without_people(operator, files, initialized, members).await?;
     if let Some(folder) = folder {
         project::record(folder, project)?;
     }
@@ -921,32 +975,54 @@ struct SignIn {
     /// The fake Supabase, if it is that.
     supabase: Option<Arc<Supabase>>,
     url: String,
+    publishable_key: String,
     /// The port that it would have had, if another program has it.
     taken_port: Option<u16>,
+}
+
+/// The project, or the fake Supabase: one port after the API, where people are to come back to the issuer, and to the one that
+/// functions have under `sam local`.
+async fn serve_sign_in(
+    options: &Options,
+    issuer: &str,
+    passwords: &DemoPasswords,
+    folder: Option<&Arc<DataDir>>,
+    servers: &mut Servers,
+) -> Result<SignIn, LocalError> {
+    if let Some(project) = &options.project {
+        let (url, publishable_key) = (project.url().to_owned(), project.publishable_key().to_owned());
+        return Ok(SignIn { supabase: None, url, publishable_key, taken_port: None });
+    }
+    let of_the_demo = options.demo.then(|| demo::people(passwords)).into_iter().flatten();
+    let people = options.people.iter().cloned().chain(of_the_demo).collect();
+    let of_sam = options.env_dir.is_some().then_some(env_files::SAM_ISSUER);
+    let issuers: Vec<_> = iter::once(issuer).chain(of_sam).collect();
+    serve_supabase(next_port(options.listen), people, &issuers, &options.clock, folder, servers).await
 }
 
 /// The fake Supabase, served at `at`, or at any free port if that one is taken.
 async fn serve_supabase(
     at: SocketAddr,
     people: Vec<Person>,
-    issuer: &str,
+    issuers: &[&str],
     clock: &Clock,
     folder: Option<&Arc<DataDir>>,
     servers: &mut Servers,
 ) -> Result<SignIn, LocalError> {
     let (listener, taken_port) = Listener::bind_or_any(at).await?;
     let url = listener.origin();
-    let supabase = open_supabase(people, issuer, &url, clock, folder.map(Arc::as_ref))?;
+    let supabase = open_supabase(people, issuers, &url, clock, folder.map(Arc::as_ref))?;
     servers.serve(listener, &supabase.router());
     if let Some(folder) = folder {
         persist_while_serving(&supabase, folder, servers);
     }
-    Ok(SignIn { supabase: Some(supabase), url, taken_port })
+    Ok(SignIn { supabase: Some(supabase), url, publishable_key: PUBLISHABLE_KEY.to_owned(), taken_port })
 }
 
+/// The first of `issuers` is where people land who asked for another place.
 fn open_supabase(
     people: Vec<Person>,
-    issuer: &str,
+    issuers: &[&str],
     url: &str,
     clock: &Clock,
     folder: Option<&DataDir>,
@@ -954,8 +1030,8 @@ fn open_supabase(
     let seed = Seed { people, providers: vec!["google".to_owned(), "github".to_owned()] };
     let site = Site {
         url: url.to_owned(),
-        site_url: issuer.to_owned(),
-        allow_list: vec![format!("{issuer}/auth/callback**")],
+        site_url: issuers.first().copied().unwrap_or_default().to_owned(),
+        allow_list: issuers.iter().map(|issuer| format!("{issuer}/auth/callback**")).collect(),
         publishable_key: PUBLISHABLE_KEY.to_owned(),
         secret_key: Secret::from(SECRET_KEY),
     };

@@ -5,6 +5,7 @@ mod terminal_log;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command, HELP};
@@ -45,23 +46,35 @@ async fn main() -> ExitCode {
         .with(log_subscription::layer())
         .with(quiet)
         .init();
-    exit_code(run(arguments, tables_url, &attempts).await)
+    exit_code(Box::pin(run(arguments, tables_url, &attempts)).await)
 }
 
 async fn run(arguments: Arguments, dynamo: Option<String>, attempts: &AttemptReporter) -> Result<(), String> {
     // Asked for first: a signal that comes while the system starts must not be lost.
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let Arguments { listen, data, workspace, project, captcha, json, rename_challenge } = arguments;
+    let Arguments {
+        listen,
+        data,
+        workspace,
+        tool_origins,
+        public_url,
+        env_dir,
+        project,
+        captcha,
+        json,
+        rename_challenge,
+    } = arguments;
     let parameters = captcha.iter().flat_map(captcha_parameters).collect();
     let options = Options { listen, data, dynamo, demo: true, project, workspace, ..Options::default() };
+    let options = Options { tool_origins, public_url, env_dir: env_dir.clone(), ..options };
     let system = System::start(Options { rename_challenge, parameters, ..options })
         .await
         .map_err(|failure| failure.to_string())?;
     if let (Some(_), Some(supabase)) = (captcha, system.supabase()) {
         supabase.configure(|config| config.captcha = Some(Captcha::new()));
     }
-    print(&if json { machine_readable(&system)? } else { readable(&system, rename_challenge) })?;
+    print(&if json { machine_readable(&system)? } else { readable(&system, rename_challenge, env_dir.as_deref()) })?;
     let clock = system.clock();
     tokio::select! {
         _ = terminated.recv() => {},
@@ -78,10 +91,14 @@ fn captcha_parameters((provider, site_key): &(&str, &str)) -> [(String, String);
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
-fn readable(system: &System, rename_challenge: bool) -> String {
+fn readable(system: &System, rename_challenge: bool, env_dir: Option<&Path>) -> String {
     let mcp_url = system.mcp_url();
     let mut text =
         format!("\nAmble Connect is running. Add this URL to an MCP client as a custom connector:\n\n  {mcp_url}\n\n");
+    if is_public(system) {
+        let origin = system.local_origin();
+        let _ = write!(text, "The tunnel must lead to {origin}, which is on this machine alone.\n\n");
+    }
     text += &match system.demo() {
         Some(demo) => who_of_the_demo(system, demo),
         None => who_of_the_project(system),
@@ -96,18 +113,27 @@ fn readable(system: &System, rename_challenge: bool) -> String {
         text += "                    It is renamed, as API Gateway may do: X-Amzn-Remapped-WWW-Authenticate has it, and\n\
                  \x20                   WWW-Authenticate only because the mapping in template.yaml puts it back.\n";
     }
+    if let Some(env_dir) = env_dir {
+        let _ = writeln!(text, "cargo-lambda, sam   {}", env_dir.display());
+    }
     text += "\nCtrl-C stops it.\n\n";
     text
 }
 
+/// Whether a tunnel shows it on the internet.
+fn is_public(system: &System) -> bool {
+    system.issuer() != system.local_origin()
+}
+
 fn who_of_the_demo(system: &System, demo: &Demo) -> String {
     let mut text = "Sign in as one of these (address and password):\n\n".to_owned();
+    let width = demo.people.iter().map(|person| person.password.len()).max().unwrap_or_default();
     for person in &demo.people {
         let tenants: Vec<_> =
             person.tenants.iter().map(|tenant| format!("{} in {}", tenant.role, tenant.name)).collect();
         let tenants = if tenants.is_empty() { "in no workspace".to_owned() } else { tenants.join(", ") };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {:<17}  {:<9}  {tenants}", person.email, person.password);
+        let _ = writeln!(text, "  {:<17}  {:<width$}  {tenants}", person.email, person.password);
     }
     let inbox = system.supabase_url();
     let _ = write!(
@@ -149,6 +175,9 @@ fn machine_readable(system: &System) -> Result<String, String> {
     struct Line<'a> {
         mcp_url: String,
         issuer: &'a str,
+        /// What a tunnel must lead to, if there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        local_origin: Option<&'a str>,
         supabase_url: &'a str,
         #[serde(flatten)]
         demo: Option<&'a Demo>,
@@ -164,6 +193,7 @@ fn machine_readable(system: &System) -> Result<String, String> {
     let line = Line {
         mcp_url: system.mcp_url(),
         issuer: system.issuer(),
+        local_origin: is_public(system).then(|| system.local_origin()),
         supabase_url: system.supabase_url(),
         demo: system.demo(),
         project: system.demo().is_none().then_some(project),

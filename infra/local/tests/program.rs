@@ -327,3 +327,172 @@ async fn unusable_project_ends_the_program() {
         assert!(!reported.contains(key) && !reported.contains(SECRET_KEY), "{reported}");
     }
 }
+
+/// The password of a person of the demo, as it is printed.
+fn printed_password(printed: &str) -> String {
+    let line = printed.lines().find(|line| line.trim_start().starts_with("ana@example.com ")).unwrap();
+    line.split_whitespace().nth(1).unwrap().to_owned()
+}
+
+/// The documents tell the passwords of the demo to everybody, so a system on the internet has another, which its folder keeps.
+#[test]
+fn public_system_prints_the_password_that_it_has_made() {
+    let folder = Folder::new("public");
+    let path = folder.0.to_str().unwrap().to_owned();
+    let public = ["--listen", "127.0.0.1:0", "--data-dir", &path, "--public-url", "https://amble.tunnel.example/"];
+
+    let (running, printed) = Running::start(&public);
+    let password = printed_password(&printed);
+    assert!(printed.contains("\n  https://amble.tunnel.example/api/mcp/server\n"), "{printed}");
+    assert!(printed.contains("The tunnel must lead to http://localhost:"), "{printed}");
+    assert!(password.len() == 16 && !printed.contains("-demo"), "{printed}");
+    drop(running);
+    let (running, again) = Running::start(&public);
+    assert_eq!(printed_password(&again), password);
+    drop(running);
+    // On one machine, the same folder has what the documents tell.
+    let (running, printed) = Running::start(&public[..4]);
+    assert_eq!(printed_password(&printed), "ana-demo");
+    drop(running);
+
+    for name in ["demo-password", "membership-secret"] {
+        let file = folder.0.join(name);
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, "cut").unwrap();
+        let told = refused(&public);
+        let expected = format!("Amble Connect: {} is damaged (not a secret)", file.display());
+        assert!(told.starts_with(&expected), "{told}");
+        std::fs::write(&file, whole).unwrap();
+    }
+}
+
+/// A script learns where the tunnel is to lead.
+#[test]
+fn public_system_tells_scripts_where_it_listens() {
+    let words = ["--in-memory", "--json", "--listen", "127.0.0.1:0", "--public-url", "https://amble.tunnel.example"];
+    let (_program, ready) = Running::start(&words);
+
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let host = ready["local_origin"].as_str().unwrap().strip_prefix("http://").unwrap();
+    let answer = ask(host, "GET /.well-known/oauth-authorization-server");
+
+    assert_eq!(ready["mcp_url"], "https://amble.tunnel.example/api/mcp/server");
+    assert!(answer.contains(r#""issuer":"https://amble.tunnel.example""#), "{answer}");
+}
+
+/// Whoever writes a tool learns at the start that it cannot be called, and not from a model. What answers, whatever it says, can.
+#[test]
+fn tool_that_cannot_be_called_is_told_when_its_file_is_loaded() {
+    let folder = Folder::new("tools");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let answering = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (live_port, dead_port) = (answering.local_addr().unwrap().port(), dead.local_addr().unwrap().port());
+    drop(dead);
+    std::thread::spawn(move || {
+        for mut socket in answering.incoming().map_while(Result::ok) {
+            let _ = socket.read(&mut [0; 4096]);
+            let _ = socket.write_all(b"HTTP/1.1 405 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    let function = "arn:aws:lambda:us-east-1:111122223333:function:elsewhere";
+    let tools = [
+        ("live", format!("url: http://localhost:{live_port}/a")),
+        ("dead", format!("url: http://localhost:{dead_port}/a")),
+        ("refused", "url: http://localhost:9/a".to_owned()),
+        ("function", format!("function: {function}")),
+    ];
+    let tools: Vec<_> = tools
+        .iter()
+        .map(|(name, at)| {
+            format!("      {name}: {{ title: A, description: B, {at}, input_schema: {{ type: object }} }}")
+        })
+        .collect();
+    let tools = tools.join("\n");
+    let file = folder.0.join("acme.yaml");
+    let local = format!("local: {{ outbound_allow: [http://localhost:{live_port}] }}");
+    std::fs::write(&file, format!("tenants:\n  acme:\n    name: Acme\n    tools:\n{tools}\n{local}\n")).unwrap();
+    let dead_origin = format!("http://localhost:{dead_port}");
+    let words = ["--in-memory", "--json", "--listen", "127.0.0.1:0", "--workspace", file.to_str().unwrap()];
+
+    let (program, _) = Running::start(&[&words[..], &["--outbound-allow", &dead_origin]].concat());
+
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        let line = program.lines.recv_timeout(TIMEOUT).unwrap_or_else(|error| panic!("{error}: {told:#?}"));
+        told.extend(line.split_once("  tool ").map(|(_, line)| format!("tool {line}")));
+    }
+    let expected = [
+        format!("tool dead of acme cannot be called: it cannot be reached. Is it running at {dead_origin}?"),
+        "tool refused of acme cannot be called: its address is not https. If it is yours, start with --outbound-allow \
+         http://localhost:9"
+            .to_owned(),
+        format!("tool function of acme cannot be called: the local system has no function {function}"),
+    ];
+    assert_eq!(told, expected);
+}
+
+/// The variables of a dotenv file.
+fn dotenv(path: &Path) -> std::collections::BTreeMap<String, String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(|line| line.split_once('=').unwrap());
+    lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// What cargo-lambda and SAM are given to run a function: what the template gives it, and where AWS's services are. Nobody else
+/// reads it, and the file for all functions says of none something else than its own.
+#[test]
+fn env_files_have_what_each_function_reads() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::new("env");
+    let path = folder.0.to_str().unwrap();
+    let words = ["--in-memory", "--listen", "127.0.0.1:0", "--env", path];
+    let (_program, printed) = Running::start(&words);
+
+    assert!(printed.contains(&format!("cargo-lambda, sam   {path}\n")), "{printed}");
+    let all = dotenv(&folder.0.join("functions.env"));
+    let mut functions = Vec::new();
+    for entry in std::fs::read_dir(&folder.0).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+        let name = entry.file_name().into_string().unwrap();
+        if let Some(function) = name.strip_suffix(".env").filter(|function| *function != "functions") {
+            for (variable, value) in dotenv(&entry.path()) {
+                assert_eq!(all.get(&variable), Some(&value), "{function} {variable}");
+            }
+            functions.push(function.to_owned());
+        }
+    }
+    functions.sort();
+    let expected =
+        ["admin", "audit", "authorize", "feed", "login", "mcp", "people", "register", "revoke", "token", "wellknown"];
+    assert_eq!(functions, expected);
+
+    let register = dotenv(&folder.0.join("register.env"));
+    let names: Vec<_> = register.keys().map(String::as_str).collect();
+    let expected = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_KMS",
+        "AWS_ENDPOINT_URL_LAMBDA",
+        "AWS_REGION",
+        "AWS_SECRET_ACCESS_KEY",
+        "SETTINGS",
+        "TABLE_CLIENTS",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(register["TABLE_CLIENTS"], "'amble-connect-Clients'");
+    let database = register["AWS_ENDPOINT_URL_DYNAMODB"].trim_matches('\'').strip_prefix("http://").unwrap();
+    TcpStream::connect(database).unwrap();
+
+    let read = |name: &str| -> Value { serde_json::from_slice(&std::fs::read(folder.0.join(name)).unwrap()).unwrap() };
+    let (of_sam, template) = (read("sam-env.json"), read("sam-template.json"));
+    assert_eq!(of_sam["WellKnown"]["ISSUER"], "http://localhost:3000");
+    assert_eq!(
+        of_sam["Register"]["AWS_ENDPOINT_URL_DYNAMODB"],
+        format!("http://{}", database.replace("127.0.0.1", "localhost"))
+    );
+    assert_eq!(template["Resources"]["Register"]["Properties"]["Environment"]["Variables"], of_sam["Register"]);
+    assert!(!include_str!("../../../template.yaml").contains("AWS_ENDPOINT_URL"), "the template names no endpoint");
+}

@@ -34,6 +34,15 @@ struct Root {
     /// Each tenant by its id
     #[schemars(extend("type" = ["object", "null"]))]
     tenants: BTreeMap<TenantId, Tenant>,
+    /// What the local system may do besides; amble apply leaves it alone
+    local: Option<Local>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Local {
+    /// Origins at which tools may be called although they are on this machine or in its network, such as `http://localhost:3000`
+    outbound_allow: Option<Vec<String>>,
 }
 
 #[derive(JsonSchema)]
@@ -281,7 +290,8 @@ fn published_schema_is_derived_from_the_limits() {
 
 /// What an error says that no schema can know: what other parts of the file name, what an address means, and which value an
 /// operator takes.
-const BEYOND_SCHEMAS: [&str; 7] = [
+const BEYOND_SCHEMAS: [&str; 8] = [
+    "is no origin",
     "is no usable entity type",
     "is no role of this tenant",
     "is no field of",
@@ -335,6 +345,7 @@ tenants:
         sort: [{ field: due, direction: desc }]
         columns: [due, $id]
     documents: { coffee: { title: Coffee, content: Good } }
+local: { outbound_allow: [http://localhost:3000] }
 "#;
 
 #[test]

@@ -14,12 +14,14 @@
 //!     entities: …
 //!     views: …
 //!     documents: …
+//! local: …              # what the local system alone may do: `allowed_origin`
 //! ```
 //!
 //! A file is read whole, every error in it named with its line, before anything is done. [`WorkspaceFile::plan`] compares it
 //! with what there is; [`Plan::apply`] writes what differs, so that a second time nothing is written, and an interrupted
 //! one is completed. What the file does not name is left alone. Editors check it by `workspace-file.schema.json` beside `src`.
 
+pub mod allowed_origin;
 mod document;
 mod entity;
 mod entity_type;
@@ -39,13 +41,17 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use allowed_origin::AllowedOrigin;
 use plan::Plan;
 use reader::{Entry, FILE, Reader};
+use shared::oauth::tenant::TenantId;
 use shared::store::directory::Directory;
 use shared::store::workspace::Workspaces;
+use shared::store::workspace::tool::Tool;
 use shared::upstream_error::UpstreamError;
 use tenant::TenantDefinition;
 use validation_error::{ValidationError, ValidationErrors};
+use workspace_item::WorkspaceItem;
 
 /// What differs between deployments: `${NAME}` in the address of a tool is replaced by it.
 pub type Variables = BTreeMap<String, String>;
@@ -54,6 +60,7 @@ pub type Variables = BTreeMap<String, String>;
 #[derive(Clone, Debug)]
 pub struct WorkspaceFile {
     tenants: Vec<TenantDefinition>,
+    outbound_allow: Vec<AllowedOrigin>,
 }
 
 impl WorkspaceFile {
@@ -82,14 +89,16 @@ impl WorkspaceFile {
         variables: &Variables,
     ) -> Result<Self, ValidationErrors> {
         let mut reader = Reader { errors: Vec::new(), variables, folder };
-        let tenants = yaml::read(text, &mut reader.errors).and_then(|root| {
+        let file = yaml::read(text, &mut reader.errors).and_then(|root| {
             let whole = Entry { name: named, subject: FILE.to_owned(), location: root.location, node: &root };
-            let fields = reader.fields(&whole, &["tenants"])?;
+            let fields = reader.fields(&whole, &["tenants", "local"])?;
+            let local = fields.optional("local");
+            let outbound_allow = local.map_or_else(Vec::new, |node| allowed_origin::read(&mut reader, node));
             fields.required(&mut reader, "tenants")?;
-            Some(fields.tenants(&mut reader))
+            Some(Self { tenants: fields.tenants(&mut reader), outbound_allow })
         });
-        match tenants {
-            Some(tenants) if reader.errors.is_empty() => Ok(Self { tenants }),
+        match file {
+            Some(file) if reader.errors.is_empty() => Ok(file),
             _ => Err(ValidationErrors::new(named, reader.errors)),
         }
     }
@@ -106,6 +115,22 @@ impl WorkspaceFile {
     #[must_use]
     pub fn tenants(&self) -> &[TenantDefinition] {
         &self.tenants
+    }
+
+    /// The tools it describes, each with its tenant.
+    pub fn tools(&self) -> impl Iterator<Item = (&TenantId, &Tool)> {
+        self.tenants.iter().flat_map(|definition| {
+            definition.items.iter().filter_map(|item| match item {
+                WorkspaceItem::Tool(tool) => Some((&definition.tenant.id, tool)),
+                _ => None,
+            })
+        })
+    }
+
+    /// The origins at which the local system may call tools, besides those of the internet.
+    #[must_use]
+    pub fn outbound_allow(&self) -> &[AllowedOrigin] {
+        &self.outbound_allow
     }
 }
 

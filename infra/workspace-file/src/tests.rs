@@ -26,7 +26,7 @@ fn the_file_as_a_whole_is_validated() {
     for (text, expected) in [
         ("", "demo.yaml: the file is empty"),
         ("# nothing\n", "demo.yaml: the file is empty"),
-        ("tenants", "demo.yaml:1:1: the file: this must be a mapping with tenants, not text"),
+        ("tenants", "demo.yaml:1:1: the file: this must be a mapping with tenants, local, not text"),
         (
             "tenant:\n  acme: { name: Acme }",
             "demo.yaml:1:1: the file: `tenant` is not a key of it; did you mean `tenants`?",
@@ -56,6 +56,36 @@ fn the_file_as_a_whole_is_validated() {
     ] {
         let found = errors(text);
         assert!(found.first().is_some_and(|first| first.starts_with(expected)), "{text:?}: {found:#?}");
+    }
+}
+
+/// What the local system may do besides; a deployment is given nothing of it.
+#[test]
+fn local_origins_are_read_beside_the_tenants() {
+    let file =
+        parsed("tenants: {}\nlocal: { outbound_allow: [http://localhost:3000, HTTPS://Tools.Example.com/] }").unwrap();
+    let origins: Vec<_> = file.outbound_allow().iter().map(ToString::to_string).collect();
+    assert_eq!(origins, ["http://localhost:3000", "https://tools.example.com"]);
+    for none in ["", "local:", "local: {}", "local: { outbound_allow: }"] {
+        assert_eq!(parsed(&format!("tenants: {{}}\n{none}")).unwrap().outbound_allow(), [], "{none}");
+    }
+
+    for (local, expected) in [
+        ("yes", "demo.yaml:2:8: the local system: this must be a mapping with outbound_allow, not text"),
+        ("{ outbound: [] }", "demo.yaml:2:10: the local system: `outbound` is not a key of it"),
+        (
+            "{ outbound_allow: http://localhost }",
+            "demo.yaml:2:26: the local system: `outbound_allow` must be a list of origins, not text",
+        ),
+        ("{ outbound_allow: [3000] }", "demo.yaml:2:27: the local system: an origin must be text, not a number"),
+        (
+            "{ outbound_allow: [localhost:3000] }",
+            "demo.yaml:2:27: the local system: `localhost:3000` is no origin: http or https, a host and a port, such as \
+             http://localhost:3000",
+        ),
+    ] {
+        let found = errors(&format!("tenants: {{}}\nlocal: {local}"));
+        assert!(found.first().is_some_and(|first| first.starts_with(expected)), "{local}: {found:#?}");
     }
 }
 

@@ -24,28 +24,37 @@ pub(crate) struct EventContext<'a> {
     pub(crate) query: &'a str,
     /// Who asks.
     pub(crate) peer: IpAddr,
-    /// Host and port that were asked, and the host alone.
-    pub(crate) authority: (&'a str, &'a str),
+    /// Where it was asked.
+    pub(crate) endpoint: PublishedEndpoint<'a>,
     /// When.
     pub(crate) now: Timestamp,
     /// Names the request in the event and in the answer.
     pub(crate) request_id: &'a str,
 }
 
+/// The API as its clients reach it.
+#[derive(Clone, Copy)]
+pub(crate) struct PublishedEndpoint<'a> {
+    /// Without the port.
+    pub(crate) host: &'a str,
+    /// `https`, and `http` on this machine.
+    pub(crate) scheme: &'static str,
+    /// 443, and another one on this machine.
+    pub(crate) port: &'a str,
+}
+
 /// The event's JSON.
 pub(crate) fn of(head: &Parts, body: &[u8], context: EventContext<'_>) -> serde_json::Result<String> {
-    let EventContext { route_key, path_parameters, query, peer, authority: (authority, host), now, request_id } =
-        context;
+    let EventContext { route_key, path_parameters, query, peer, endpoint, now, request_id } = context;
     let path = decoded_path(head.uri.path());
     let mut headers = joined(&head.headers);
     let source_ip = peer.to_string();
     let forwarded = headers.remove("x-forwarded-for").map_or_else(String::new, |before| format!("{before}, "));
-    let port = authority.strip_prefix(host).and_then(|rest| rest.strip_prefix(':')).unwrap_or("80");
     headers.entry("content-length".to_owned()).or_insert_with(|| body.len().to_string());
     headers.insert("x-amzn-trace-id".to_owned(), trace_id(now));
     headers.insert("x-forwarded-for".to_owned(), format!("{forwarded}{source_ip}"));
-    headers.insert("x-forwarded-port".to_owned(), port.to_owned());
-    headers.insert("x-forwarded-proto".to_owned(), "http".to_owned());
+    headers.insert("x-forwarded-port".to_owned(), endpoint.port.to_owned());
+    headers.insert("x-forwarded-proto".to_owned(), endpoint.scheme.to_owned());
     let user_agent = headers.get("user-agent").cloned().unwrap_or_default();
     let (body, is_base64_encoded) = encoded(body, head.headers.get(header::CONTENT_TYPE));
     serde_json::to_string(&Event {
@@ -59,8 +68,8 @@ pub(crate) fn of(head: &Parts, body: &[u8], context: EventContext<'_>) -> serde_
         request_context: RequestContext {
             account_id: "111122223333",
             api_id: "local",
-            domain_name: host,
-            domain_prefix: host.split('.').next().unwrap_or_default(),
+            domain_name: endpoint.host,
+            domain_prefix: endpoint.host.split('.').next().unwrap_or_default(),
             http: Http {
                 method: head.method.as_str(),
                 path: &path,
@@ -219,7 +228,7 @@ mod tests {
             path_parameters: BTreeMap::new(),
             query: head.uri.query().unwrap_or_default(),
             peer: IpAddr::from([127, 0, 0, 1]),
-            authority: ("localhost:8787", "localhost"),
+            endpoint: PublishedEndpoint { host: "localhost", scheme: "http", port: "8787" },
             now: Timestamp::from_seconds(1_795_341_628),
             request_id: "id",
         };
@@ -282,7 +291,7 @@ mod tests {
             path_parameters: [("id".to_owned(), "x y".to_owned())].into(),
             query: "",
             peer: IpAddr::from([127, 0, 0, 1]),
-            authority: ("localhost", "localhost"),
+            endpoint: PublishedEndpoint { host: "localhost", scheme: "http", port: "80" },
             now: Timestamp::from_seconds(0),
             request_id: "id",
         };

@@ -20,9 +20,11 @@ use axum::response::IntoResponse;
 use shared::clock::Clock;
 
 use error::GatewayError;
-use event::EventContext;
+use event::{EventContext, PublishedEndpoint};
 use raw_query::Peer;
 use route::Routes;
+
+use crate::public_url::PublicUrl;
 
 /// Request line and headers together, in bytes.
 const HEAD: usize = 10_240;
@@ -39,6 +41,8 @@ pub(crate) struct Gateway {
     pub(crate) renames_challenge: bool,
     /// Headers of answers that something in front of it takes away.
     pub(crate) dropped: &'static [&'static str],
+    /// Where a tunnel shows it on the internet.
+    pub(crate) public_url: Option<PublicUrl>,
 }
 
 impl Gateway {
@@ -59,8 +63,7 @@ impl Gateway {
             return Err(GatewayError::HeadersTooLarge);
         }
         let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let authority = authority.and_then(|authority| Some((authority, loopback_host(authority)?)));
-        let authority = authority.ok_or(GatewayError::ForeignHost)?;
+        let endpoint = authority.and_then(|authority| self.endpoint(authority)).ok_or(GatewayError::ForeignHost)?;
         let (route, path_parameters) = self.routes.find(&head.method, head.uri.path()).ok_or(GatewayError::NoRoute)?;
         let body = Bytes::from_request(Request::from_parts(head.clone(), body), &()).await.map_err(|error| {
             if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -74,7 +77,7 @@ impl Gateway {
             path_parameters,
             query: raw_query.as_deref().or(head.uri.query()).unwrap_or_default(),
             peer: peer.ip(),
-            authority,
+            endpoint,
             now: self.clock.now(),
             request_id,
         };
@@ -85,6 +88,23 @@ impl Gateway {
             answer.headers_mut().remove(*name);
         }
         Ok(answer)
+    }
+
+    /// Where a request with this `Host` reached it. API Gateway answers 403 for hosts that are not its own; here that also keeps out
+    /// pages whose name was pointed at this machine (DNS rebinding). A tunnel may put a host of this machine in place of its own.
+    fn endpoint<'a>(&'a self, authority: &'a str) -> Option<PublishedEndpoint<'a>> {
+        let host = host_of(authority)?;
+        let is_loopback = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
+        match self.public_url.as_ref().map(PublicUrl::host) {
+            Some(public) if is_loopback || host.eq_ignore_ascii_case(public) => {
+                Some(PublishedEndpoint { host: public, scheme: "https", port: "443" })
+            }
+            None if is_loopback => {
+                let port = authority.strip_prefix(host).and_then(|rest| rest.strip_prefix(':')).unwrap_or("80");
+                Some(PublishedEndpoint { host, scheme: "http", port })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -117,14 +137,12 @@ fn size_of(head: &Parts) -> usize {
     line + head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
 }
 
-/// API Gateway answers 403 for hosts that are not its own; here that also keeps out pages whose name was pointed at this
-/// machine (DNS rebinding).
-fn loopback_host(authority: &str) -> Option<&str> {
-    let host = match authority.rfind(':') {
-        Some(colon) if !authority.ends_with(']') => authority.get(..colon)?,
-        _ => authority,
-    };
-    ["localhost", "127.0.0.1", "[::1]"].contains(&host).then_some(host)
+/// A host and a port without the port.
+fn host_of(authority: &str) -> Option<&str> {
+    match authority.rfind(':') {
+        Some(colon) if !authority.ends_with(']') => authority.get(..colon),
+        _ => Some(authority),
+    }
 }
 
 #[cfg(test)]
@@ -137,11 +155,16 @@ mod tests {
     use super::mapping::Mapping;
     use super::*;
 
+    fn gateway(routes: Routes, public_url: Option<&str>) -> Gateway {
+        let public_url = public_url.map(|url| PublicUrl::parse(url).unwrap());
+        Gateway { routes, clock: Clock::system(), renames_challenge: false, dropped: &[], public_url }
+    }
+
     async fn answer_to(request: axum::http::request::Builder, body: Vec<u8>) -> (u16, String) {
         let mut routes = Routes::default();
         // Its function always fails: 500 is what shows that a request got through to it.
         assert!(routes.add("POST", "/a", Endpoint::failing(), Mapping::default()));
-        let gateway = Gateway { routes, clock: Clock::system(), renames_challenge: false, dropped: &[] };
+        let gateway = gateway(routes, None);
         let peer = ConnectInfo(Peer(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))));
         let answer =
             Arc::new(gateway).router().oneshot(request.extension(peer).body(Body::from(body)).unwrap()).await.unwrap();
@@ -174,17 +197,38 @@ mod tests {
 
     #[test]
     fn only_loopback_hosts_are_ours() {
-        for (authority, host) in [
-            ("localhost:8787", Some("localhost")),
-            ("localhost", Some("localhost")),
-            ("127.0.0.1:1", Some("127.0.0.1")),
-            ("[::1]:8787", Some("[::1]")),
-            ("[::1]", Some("[::1]")),
+        let gateway = gateway(Routes::default(), None);
+        for (authority, expected) in [
+            ("localhost:8787", Some(("localhost", "http", "8787"))),
+            ("localhost", Some(("localhost", "http", "80"))),
+            ("127.0.0.1:1", Some(("127.0.0.1", "http", "1"))),
+            ("[::1]:8787", Some(("[::1]", "http", "8787"))),
+            ("[::1]", Some(("[::1]", "http", "80"))),
             ("localhost.evil.example:8787", None),
             ("evil.example", None),
             ("", None),
         ] {
-            assert_eq!(loopback_host(authority), host, "{authority}");
+            let found = gateway.endpoint(authority).map(|endpoint| (endpoint.host, endpoint.scheme, endpoint.port));
+            assert_eq!(found, expected, "{authority}");
+        }
+    }
+
+    /// Whichever host the tunnel names, it is the public one that was asked, by https.
+    #[test]
+    fn public_host_is_ours_beside_loopback() {
+        let gateway = gateway(Routes::default(), Some("https://connect.example.com"));
+        let public = Some(("connect.example.com", "https", "443"));
+        for (authority, expected) in [
+            ("connect.example.com", public),
+            ("Connect.Example.com:443", public),
+            ("localhost:8787", public),
+            ("127.0.0.1:8787", public),
+            ("evil.example", None),
+            ("connect.example.com.evil.example", None),
+            ("a.connect.example.com", None),
+        ] {
+            let found = gateway.endpoint(authority).map(|endpoint| (endpoint.host, endpoint.scheme, endpoint.port));
+            assert_eq!(found, expected, "{authority}");
         }
     }
 }

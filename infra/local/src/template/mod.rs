@@ -2,6 +2,7 @@
 
 pub mod error;
 mod intrinsic;
+mod sam_local;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub(crate) struct KeyArns {
 
 /// A function that the template deploys.
 pub(crate) struct FunctionDefinition {
+    /// What the template calls it.
+    pub(crate) logical_id: String,
     /// The program: its folder under `functions/`.
     pub(crate) binary: String,
     /// What Lambda calls it.
@@ -159,8 +162,10 @@ impl Template {
                 routes.push((method.to_owned(), path.to_owned()));
             }
             let binary = binary.ok_or_else(|| shape("Binary"))?.to_owned();
+            let name_in_template = name.to_owned();
             let name = self.resolve_text(setting("/FunctionName").ok_or_else(|| shape("FunctionName"))?)?;
             functions.push(FunctionDefinition {
+                logical_id: name_in_template,
                 binary,
                 name,
                 timeout: Duration::from_secs(timeout),

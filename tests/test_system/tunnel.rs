@@ -1,0 +1,122 @@
+//! A tunnel as services of the internet offer it: it speaks TLS under a public name, and hands requests on to this machine.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Request, Response, header};
+use axum::serve::Listener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::certificate_authority::certify_with_authority;
+
+/// The tunnel. It is gone when this is dropped.
+pub struct Tunnel {
+    host: String,
+    address: SocketAddr,
+    authority: String,
+    serving: AbortHandle,
+}
+
+/// Where clients come from, as the tunnel sees them.
+pub const CLIENT: &str = "203.0.113.7";
+
+impl Tunnel {
+    /// For `host`, to what listens at `origin`.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub async fn start(host: &str, origin: &str) -> Self {
+        let (tls, authority) = certify_with_authority(host);
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let address = socket.local_addr().expect("its address");
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+        let upstream = Upstream { client: client.expect("a client"), origin: origin.to_owned() };
+        let router = Router::new().fallback(hand_on).with_state(upstream);
+        let serving = tokio::spawn(async move {
+            // It ends with the test.
+            axum::serve(TlsListener { socket, tls }, router).await.unwrap_or_default();
+        });
+        Self { host: host.to_owned(), address, authority, serving: serving.abort_handle() }
+    }
+
+    /// A client on the internet, which finds the name at the tunnel and trusts its certificate.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn client(&self) -> reqwest::Client {
+        let authority = reqwest::Certificate::from_pem(self.authority.as_bytes()).expect("an authority");
+        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        builder.resolve(&self.host, self.address).tls_certs_only([authority]).build().expect("a client")
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// Whom requests are handed to.
+#[derive(Clone)]
+struct Upstream {
+    client: reqwest::Client,
+    origin: String,
+}
+
+/// As it came, its `Host` too, with who sent it.
+async fn hand_on(State(upstream): State<Upstream>, request: Request<Body>) -> Response<Body> {
+    let (Parts { method, uri, mut headers, .. }, body) = request.into_parts();
+    let before = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    let forwarded = before.map_or_else(|| CLIENT.to_owned(), |before| format!("{before}, {CLIENT}"));
+    headers.insert("x-forwarded-for", HeaderValue::from_str(&forwarded).expect("a header"));
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+    // Of the connection, and not of the request.
+    headers.remove(header::TRANSFER_ENCODING);
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let body = axum::body::to_bytes(body, usize::MAX).await.expect("a whole request");
+    let sent = upstream.client.request(method, format!("{}{path}", upstream.origin)).headers(headers).body(body);
+    let answer = sent.send().await.expect("an answer");
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    response.headers_mut().remove(header::TRANSFER_ENCODING);
+    let body: Bytes = answer.bytes().await.expect("a whole answer");
+    *response.body_mut() = Body::from(body);
+    response
+}
+
+/// Connections that have been encrypted. One whose client does not trust the certificate is none.
+struct TlsListener {
+    socket: TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let Ok((stream, peer)) = self.socket.accept().await else {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                continue;
+            };
+            if let Ok(stream) = self.tls.accept(stream).await {
+                return (stream, peer);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
