@@ -1,7 +1,8 @@
 //! `amble doctor`: looks at a deployment as Claude does, and tells what keeps it from connecting.
 //!
 //! It reads, and writes twice: it registers one client, always the same, and with a test person it makes a connection, which it
-//! revokes. A file per thing that is looked at; what is found stands in [`finding`], with what it breaks and what to do.
+//! revokes. A file per thing that is looked at; what is found stands in [`finding`], with what it breaks
+//! and what to do, and is written out by [`report`].
 
 mod account;
 mod address;
@@ -17,6 +18,7 @@ mod pages;
 mod probe;
 mod raw_request;
 mod registration;
+mod report;
 mod roles;
 mod sign_in_mails;
 mod supabase;
@@ -33,8 +35,9 @@ use crate::deployment::{Connector, DemoPerson, Deployment, DeploymentError, Proj
 use crate::error::CommandError;
 use crate::output::Output;
 use connect::Connection;
-use finding::{Check, Report};
+use finding::Check;
 use probe::Probe;
+use report::Report;
 use target::Target;
 use test_person::TestPerson;
 
