@@ -12,7 +12,7 @@ use crate::oauth::scope::Scopes;
 use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::signing_keys::verifier::VerifiedAccessToken;
-use crate::store::api_keys::{ApiKeyError, ApiKeyRecord};
+use crate::store::api_keys::{ApiKeyError, ApiKeyRecord, KeyBasis};
 use crate::store::directory::Membership;
 
 /// What an authenticated caller may do, in the one tenant that they can reach.
@@ -118,14 +118,14 @@ impl Access {
     /// From an API key at `resource`, as far as its maker's role allows now.
     ///
     /// # Errors
-    /// When `presented` is not the key, `resource` is another tenant's, or `membership` is not the one under which it was made.
+    /// When `presented` is not the key, `resource` is another tenant's, or `basis` does not carry the key.
     pub fn from_api_key(
         presented: &ApiKey,
         record: ApiKeyRecord,
         resource: &Resource,
-        membership: &Membership,
+        basis: &KeyBasis,
     ) -> Result<Self, ApiKeyError> {
-        let scopes = record.authorize(presented, membership)?;
+        let scopes = record.authorize(presented, basis)?;
         if !resource.serves(&record.tenant) {
             return Err(ApiKeyError::OtherMembership);
         }
@@ -133,7 +133,7 @@ impl Access {
             tenant: record.tenant,
             person: record.maker,
             scopes,
-            allowed_by_role: membership.role.permissions,
+            allowed_by_role: basis.membership.role.permissions,
             denied: Scopes::NONE,
             scope_meaning: record.scope_meaning,
             principal: Principal::ApiKey(record.id),

@@ -45,6 +45,8 @@ struct Row {
     name: String,
     may: Vec<&'static str>,
     maker: String,
+    /// The key that made it, if one did.
+    parent: Option<String>,
     /// Whether the person who looks at the page made it.
     own: bool,
     made: DateTime,
@@ -117,6 +119,7 @@ impl Admin {
             name: SanitizedText(key.name.as_str()).to_string(),
             may: permission::titles(key.scopes),
             maker: key.maker.to_string(),
+            parent: key.parent.as_ref().map(ApiKeyId::to_text),
             own: key.maker == request.person.person,
             made: DateTime(key.created),
             used: key.used.map(DateTime),
@@ -311,7 +314,8 @@ impl Admin {
             let change = Confirmation {
                 title: format!("Revoke the API key “{}”?", IsolatedText(known.name.as_str())),
                 sentences: vec![
-                    "Whatever uses it is refused from the next call on.".to_owned(),
+                    "Whatever uses it is refused from the next call on. So is whatever uses a key that was made with it."
+                        .to_owned(),
                     "This cannot be undone: a new key has to be made and put in its place.".to_owned(),
                 ],
                 fields,

@@ -68,7 +68,7 @@ mod tests {
     use shared::oauth::role::Role;
     use shared::oauth::scope_meaning::ScopeMeaning;
     use shared::oauth::tenant::{PersonId, TenantId};
-    use shared::store::api_keys::ApiKeyRecord;
+    use shared::store::api_keys::{ApiKeyRecord, KeyBasis};
     use shared::store::directory::Membership;
 
     use super::*;
@@ -89,6 +89,7 @@ mod tests {
             scope_meaning: ScopeMeaning::CURRENT,
             maker: person.clone(),
             membership: None,
+            parent: None,
             created: Timestamp::from_seconds(0),
             expires: None,
             used: None,
@@ -96,7 +97,8 @@ mod tests {
         let role = Role { name: "any".to_owned(), permissions: Scopes::parse(scopes) };
         let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
         let membership = Membership { person, tenant, name: "Acme".to_owned(), role, basis: CurrentBasis::default() };
-        Access::from_api_key(&key, known, &resource, &membership).unwrap()
+        let basis = KeyBasis { membership, has_ended_parent: false };
+        Access::from_api_key(&key, known, &resource, &basis).unwrap()
     }
 
     #[test]
