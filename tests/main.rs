@@ -82,3 +82,4 @@ mod unproven_requests;
 mod views;
 mod vouched_for;
 mod workspace_file;
+mod workspace_layout;

@@ -14,6 +14,7 @@ use crate::oauth::tenant::{PersonId, TenantId};
 use crate::signing_keys::verifier::VerifiedAccessToken;
 use crate::store::api_keys::{ApiKeyError, ApiKeyRecord, KeyBasis};
 use crate::store::directory::Membership;
+use crate::store::workspace_layout::WorkspaceLayout;
 
 /// What an authenticated caller may do, in the one tenant that they can reach.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub struct Access {
     allowed_by_role: Scopes,
     denied: Scopes,
     scope_meaning: ScopeMeaning,
+    workspace_layout: WorkspaceLayout,
     principal: Principal,
 }
 
@@ -106,6 +108,7 @@ impl Access {
             allowed_by_role: membership.map_or(Scopes::NONE, |membership| membership.role.permissions),
             denied: grant.denied,
             scope_meaning: grant.scope_meaning,
+            workspace_layout: membership.map_or(WorkspaceLayout::Whole, |membership| membership.layout),
             principal: Principal::Client {
                 grant: grant.id.clone(),
                 client: approval.client.clone(),
@@ -136,6 +139,7 @@ impl Access {
             allowed_by_role: basis.membership.role.permissions,
             denied: Scopes::NONE,
             scope_meaning: record.scope_meaning,
+            workspace_layout: membership.layout,
             principal: Principal::ApiKey(record.id),
         })
     }
@@ -184,6 +188,12 @@ impl Access {
     #[must_use]
     pub const fn scope_meaning(&self) -> ScopeMeaning {
         self.scope_meaning
+    }
+
+    /// In which partitions the workspace of the tenant lies.
+    #[must_use]
+    pub const fn workspace_layout(&self) -> WorkspaceLayout {
+        self.workspace_layout
     }
 
     /// Who calls: a client under a grant, or an API key.

@@ -171,12 +171,12 @@ impl Environment {
         Ok(Directory::new(self.dynamodb(), self.required("TABLE_DIRECTORY")?))
     }
 
-    /// The table of `TABLE_WORKSPACE`.
+    /// The table of `TABLE_WORKSPACE`. Operators learn from that of `TABLE_DIRECTORY` where a tenant's items lie.
     ///
     /// # Errors
-    /// When the table is not named.
+    /// When a table is not named.
     pub fn workspaces(&self) -> Result<Workspaces, ConfigError> {
-        Ok(Workspaces::new(self.dynamodb(), self.required("TABLE_WORKSPACE")?))
+        Ok(Workspaces::new(self.dynamodb(), self.required("TABLE_WORKSPACE")?, self.directory()?))
     }
 
     /// The budgets of people and tenants, in the table of `TABLE_WORKSPACE`: `BUDGET_PERCENT` of what they are by default.

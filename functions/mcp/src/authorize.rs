@@ -70,6 +70,7 @@ mod tests {
     use shared::oauth::tenant::{PersonId, TenantId};
     use shared::store::api_keys::{ApiKeyRecord, KeyBasis};
     use shared::store::directory::Membership;
+    use shared::store::workspace_layout::WorkspaceLayout;
 
     use super::*;
     use crate::protocol_version::ProtocolVersion;
@@ -96,7 +97,8 @@ mod tests {
         };
         let role = Role { name: "any".to_owned(), permissions: Scopes::parse(scopes) };
         let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
-        let membership = Membership { person, tenant, name: "Acme".to_owned(), role, basis: CurrentBasis::default() };
+        let (basis, layout) = (CurrentBasis::default(), WorkspaceLayout::ByKind);
+        let membership = Membership { person, tenant, name: "Acme".to_owned(), role, basis, layout };
         let basis = KeyBasis { membership, has_ended_parent: false };
         Access::from_api_key(&key, known, &resource, &basis).unwrap()
     }

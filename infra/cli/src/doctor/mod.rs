@@ -14,6 +14,7 @@ mod documents;
 mod error_responses;
 mod finding;
 mod first_deployment;
+mod layouts;
 mod pages;
 mod probe;
 mod raw_request;
@@ -101,6 +102,7 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
         Err(DeploymentError::NotSpecified) => {}
         opened => {
             report.add(tools::check(opened.as_ref()).await);
+            report.add(layouts::check(opened.as_ref()).await);
             report.add(roles::check(opened).await);
         }
     }

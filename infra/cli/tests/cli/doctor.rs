@@ -7,6 +7,7 @@ use local::{Data, Options, System};
 use serde_json::{Value, json};
 use shared::clock::{Clock, Timestamp};
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::workspace_layout::WorkspaceLayout;
 
 use crate::program::{Amble, TempDir};
 use crate::response_proxy::{Answer, Change, ProxiedRequest, ResponseProxy};
@@ -80,6 +81,10 @@ async fn healthy_local_system_passes_every_check() {
     let seen = ["4 members, each of a role that allows something"];
     assert_eq!((&roles["verdict"], &roles["seen"]), (&json!("well"), &json!(seen)));
 
+    let layouts = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "layouts").unwrap();
+    let seen = ["2 tenants, each with a partition for each kind"];
+    assert_eq!((&layouts["verdict"], &layouts["seen"]), (&json!("well"), &json!(seen)));
+
     let text = amble().text(&["doctor", &system.mcp_url()]).await;
     assert!(!text.contains("roles"), "a URL leads to no tables: {text}");
     assert!(
@@ -117,6 +122,28 @@ async fn member_whose_role_allows_nothing_is_named() {
         format!("weak roles: role_undefined: {BEN} has the role clerk in tenant globex, which has no such role");
     assert_eq!((findings(&report), &report["well"]), (vec![json!(found)], &json!(true)));
     amble().text(&["member", "role", BEN, "--tenant", "globex", "--role", "viewer", &local]).await;
+    assert_eq!(findings(&amble().json(&["doctor", &local]).await), [] as [Value; 0]);
+}
+
+/// Those that an earlier version made, and those whose move broke off.
+#[tokio::test(flavor = "multi_thread")]
+async fn tenant_that_does_not_lie_by_kind_is_named() {
+    let folder = TempDir::new("doctor-layouts");
+    let data = Data::Directory(folder.0.clone());
+    let system = System::start(Options { demo: true, data, ..Options::default() }).await.unwrap();
+    let (acme, globex) = (TenantId::parse("acme").unwrap(), TenantId::parse("globex").unwrap());
+    system.directory().change_layout(&acme, |_| Some(WorkspaceLayout::Splitting)).await.unwrap();
+    system.directory().change_layout(&globex, |_| Some(WorkspaceLayout::Whole)).await.unwrap();
+    let local = format!("--local={}", folder.0.display());
+
+    let report = amble().json(&["doctor", &local]).await;
+
+    let found = [
+        "weak layouts: workspace_moving: what tenant acme has is being moved",
+        "weak layouts: workspace_whole: tenants with one partition for all that they have: 1, such as globex",
+    ];
+    assert_eq!((findings(&report), &report["well"]), (found.map(Value::from).to_vec(), &json!(true)));
+    amble().text(&["tenant", "migrate", "--all", "--wait", "0s", &local]).await;
     assert_eq!(findings(&amble().json(&["doctor", &local]).await), [] as [Value; 0]);
 }
 
