@@ -139,7 +139,7 @@ impl Access {
             allowed_by_role: basis.membership.role.permissions,
             denied: Scopes::NONE,
             scope_meaning: record.scope_meaning,
-            workspace_layout: membership.layout,
+            workspace_layout: basis.membership.layout,
             principal: Principal::ApiKey(record.id),
         })
     }
