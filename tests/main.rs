@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
+mod address_forwarding;
 mod api_keys;
 mod approvals;
 mod attacks;
@@ -26,6 +27,7 @@ mod console_pages;
 mod conventions;
 mod discovery;
 mod documents;
+mod edge;
 mod end_to_end;
 mod ended_stays_ended;
 mod entities;

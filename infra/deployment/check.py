@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds template.yaml, samconfig.toml, access.yaml and events/ to their promises, without an AWS account.
+"""Holds template.yaml, samconfig.toml, access.yaml, infra/edge and events/ to their promises, without an AWS account.
 
     python infra/deployment/check.py        needs `pip install aws-sam-cli openapi-generator-cli`, Java, and no network
 
@@ -36,6 +36,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+import edge_template
 import openapi
 import rights
 from intrinsics import Deployment
@@ -62,6 +63,8 @@ DEPLOYMENTS = {
     "on x86_64": {"Architecture": "x86_64"},
     "with a captcha": {"CaptchaProvider": "turnstile", "CaptchaSiteKey": "1x00000000000000000000AA"},
     "with memberships": {"MembershipSecrets": "whsec_" + "a" * 32, "SupabaseSecretKey": "sb_secret_" + "a" * 32},
+    "with forwarded addresses": {"ForwardingSecret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:key-AbCdEf"},
+    "with an edge": OWN_DOMAIN | {"EdgeSecretDigests": "0" * 64 + "," + "1" * 64, "EdgeOnly": "yes", "EdgeAddress": "d111111abcdef8.cloudfront.net", "ClientAddress": "cloudfront"},
     "with all there is": OWN_DOMAIN
     | {"SigningKeys": "second,first", "LoginUrl": "https://app.amble.test/sign-in", "ToolFunctions": "arn:aws:lambda:us-east-1:111122223333:function:a", "McpConcurrency": "50", "AlarmEmail": "ops@amble.test", "MonthlyBudget": "100", "DetailedMetrics": "Enabled"},
 }
@@ -151,6 +154,7 @@ def parameters_refuse_what_cannot_work(subject):
         ("ClientMetadataAllow", ["", "https://apps.example.com"], ["*", "apps.example.com"]),
         ("AlarmEmail", ["", "ops@example.com"], ["ops", "a@b", "a@example.com,b@example.com", "a b@example.com"]),
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
+        ("ForwardingSecret", ["", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:supabase/sign-in-AbCdEf"], ["sb_secret_" + "a" * 32, "arn:aws:secretsmanager:eu-west-1:123456789012:secret:*", "supabase/sign-in"]),
         ("SupabaseSecretKey", ["", "none", "sb_secret_" + "a" * 32], ["sb_publishable_" + "a" * 32, "sb_secret_", "eyJ" + "a" * 32]),
         ("MembershipSecrets", ["", "none", "whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=", "whsec_" + "a" * 86 + "==," + "whsec_" + "a" * 32], ["a" * 32, "whsec_" + "a" * 31, "whsec_" + "-" * 32, "whsec_" + "a" * 32 + ","]),
     ]:
@@ -193,6 +197,10 @@ def placeholders_are_refused(subject):
     for given, said in [
         ({"HostedZoneId": "Z1"}, "CertificateArn"),
         ({"MonthlyBudget": "5"}, "AlarmEmail"),
+        ({"EdgeAddress": "d1.cloudfront.net"}, "zone"),
+        ({"EdgeOnly": "yes"}, "EdgeSecretDigests"),
+        ({"ClientAddress": "cloudfront"}, "EdgeSecretDigests"),
+        ({"ClientAddress": "unknown", "ForwardingSecret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:key"}, "ClientAddress"),
         ({"CaptchaProvider": "turnstile"}, "CaptchaSiteKey"),
         ({"CaptchaSiteKey": "1x00000000000000000000AA"}, "CaptchaProvider"),
     ]:
@@ -902,7 +910,7 @@ def listed(value):
 def main():
     logging.disable(logging.WARNING)
     subject, passed, failed = TemplateUnderTest(), 0, 0
-    questions = [f for f in [*globals().values(), *vars(rights).values()] if getattr(f, "__code__", None) and f.__code__.co_flags & 0x20]  # the generators of both files, in order
+    questions = [f for f in [*globals().values(), *vars(rights).values(), *vars(edge_template).values()] if getattr(f, "__code__", None) and f.__code__.co_flags & 0x20]  # the generators of these files, in order
     for question in questions:
         problems = list(dict.fromkeys(question(subject)))
         passed, failed = passed + (not problems), failed + bool(problems)

@@ -22,6 +22,7 @@ use crate::store::clients::Clients;
 use crate::store::directory::Directory;
 use crate::store::grants::Grants;
 use crate::store::workspace::Workspaces;
+use crate::stored_secret::StoredSecret;
 use crate::upstream_error::UpstreamError;
 
 /// Everything a function is given: its variables, clients of AWS, and the time.
@@ -129,6 +130,11 @@ impl Environment {
         let scopes = RequestedScopes::parse(&text).ok().flatten();
         let is_known = |word: &str| !RequestedScopes::from_stored(word).scopes().is_empty();
         scopes.filter(|_| text.split(' ').all(is_known)).ok_or(ConfigError::Unusable("DEFAULT_SCOPES", rule))
+    }
+
+    /// The secret in Secrets Manager whose ARN the variable `name` has. None if it has none.
+    pub(crate) fn stored_secret(&self, name: &'static str) -> Option<StoredSecret> {
+        Some(StoredSecret::new(aws::secrets_manager(&self.aws), self.optional(name)?))
     }
 
     /// `PRODUCT_NAME`: what pages call the product.

@@ -17,7 +17,6 @@ use http::{Method, StatusCode};
 use shared::client_authenticator::ClientAuthenticator;
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
-use shared::http::client_address::ClientAddress;
 use shared::http::client_authentication;
 use shared::http::parameters::Parameters;
 use shared::http::{cors, response};
@@ -26,6 +25,7 @@ use shared::oauth::grant::AuthorizationCode;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::refresh_token::RefreshTokenKey;
 use shared::oauth::requester::Requester;
+use shared::telemetry::request_context::RequestContext;
 
 use error::TokenError;
 use exchange::CodeExchange;
@@ -37,7 +37,6 @@ use rotate::RefreshTokenRotation;
 pub struct Token {
     exchange: CodeExchange,
     rotation: RefreshTokenRotation,
-    client_address: ClientAddress,
     key: Arc<RefreshTokenKey>,
     issuer: Issuer,
     clock: Clock,
@@ -61,7 +60,6 @@ impl Token {
                 Arc::clone(&key),
             )?,
             rotation: RefreshTokenRotation::new(environment, authenticator, minter, Arc::clone(&key))?,
-            client_address: ClientAddress::new(environment)?,
             key,
             issuer,
             clock: environment.clock(),
@@ -92,7 +90,7 @@ impl Token {
 
     fn requester(&self, request: &Request) -> Option<Requester> {
         let user_agent = request.headers().get(USER_AGENT)?.to_str().ok()?;
-        Requester::new(self.client_address.of(request)?, user_agent, &self.key)
+        Requester::new(RequestContext::current()?.subscriber()?, user_agent, &self.key)
     }
 }
 

@@ -6,12 +6,13 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-/// Where the three services are.
+/// Where the services are.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     pub(crate) dynamo: String,
     pub(crate) kms: String,
     pub(crate) lambda: String,
+    pub(crate) secrets: String,
 }
 
 /// The configuration of the SDK's clients of `caller`, whose access key says who it is. Nothing of the machine's own AWS settings
@@ -25,13 +26,14 @@ pub(crate) fn sdk_config(caller: &str, addresses: &Addresses, connector: &Shared
         .build()
 }
 
-/// As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS` and `…_LAMBDA` would say it.
+/// As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS`, `…_LAMBDA` and `…_SECRETS_MANAGER` would say it.
 impl LoadServiceConfig for Addresses {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
         match (key.env(), key.service_id()) {
             ("AWS_ENDPOINT_URL", "DynamoDB") => Some(self.dynamo.clone()),
             ("AWS_ENDPOINT_URL", "KMS") => Some(self.kms.clone()),
             ("AWS_ENDPOINT_URL", "Lambda") => Some(self.lambda.clone()),
+            ("AWS_ENDPOINT_URL", "Secrets Manager") => Some(self.secrets.clone()),
             _ => None,
         }
     }

@@ -62,6 +62,7 @@ use axum::http::{Request, Response};
 use fakes::kms::Kms;
 use fakes::kms::key_spec::KeySpec;
 use fakes::lambda::Lambda;
+use fakes::secrets_manager::SecretsManager;
 use fakes::supabase::project::{Site, Supabase};
 use fakes::supabase::secret::Secret;
 use fakes::supabase::seed::{Person, Seed};
@@ -125,7 +126,9 @@ pub struct Options {
     pub people: Vec<Person>,
     /// Whether `WWW-Authenticate` is renamed as API Gateway may do it.
     pub rename_challenge: bool,
-    /// Headers of answers that something in front of the gateway takes away.
+    /// Headers of requests that something in front of the gateway sets, as an edge does.
+    pub set_headers: &'static [(&'static str, &'static str)],
+    /// Headers of answers that it takes away.
     pub drop_headers: &'static [&'static str],
     /// Sees what the functions say to AWS, and may fail it.
     pub interceptor: Option<Arc<dyn Interceptor>>,
@@ -179,6 +182,7 @@ impl Default for Options {
             workspace: None,
             people: Vec::new(),
             rename_challenge: false,
+            set_headers: &[],
             drop_headers: &[],
             interceptor: None,
             function_timeout: None,
@@ -201,6 +205,7 @@ pub struct System {
     taken_sign_in_port: Option<u16>,
     kms: Arc<Kms>,
     lambda: Arc<Lambda>,
+    secrets: Arc<SecretsManager>,
     gateway: Arc<Gateway>,
     audit_subscriber: Arc<AuditSubscriber>,
     scheduled: BTreeMap<String, Arc<ScheduledFunction>>,
@@ -268,12 +273,11 @@ impl System {
         let members = if let Some(project) = &options.project { project.check().await? } else { Vec::new() };
         let (folder, initialized) = open_data_dir(&options)?;
         let gateway_listener = Listener::bind(options.listen).await?;
-        let issuer = gateway_listener.origin();
-        let mut servers = Servers::new();
+        let (issuer, mut servers) = (gateway_listener.origin(), Servers::new());
 
-        let (kms, lambda) = (open_kms(folder.as_deref())?, Lambda::new());
+        let (kms, lambda, secrets) = (open_kms(folder.as_deref())?, Lambda::new(), SecretsManager::new());
         let kms_address = serve_on_any_port(&mut servers, &kms.router()).await?;
-        let lambda_address = serve_on_any_port(&mut servers, &lambda.router()).await?;
+        let lambda_address = serve_on_any_port(&mut servers, &lambda.router().merge(secrets.router())).await?;
 
         let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten()).collect();
         let at = next_port(options.listen);
@@ -300,7 +304,7 @@ impl System {
         let wanted = options.table_faults.is_some();
         let table_faults = faults_of_tables(wanted, &database, remote_tables.as_ref(), &definitions, &options.clock)?;
         let dynamo = serve_tables(&database, remote_tables.as_ref(), table_faults.as_ref(), &mut servers).await?;
-        let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
+        let services = Addresses { dynamo, kms: kms_address, secrets: lambda_address.clone(), lambda: lambda_address };
         let in_process = (options.in_process && remote_tables.is_none())
             .then(|| InProcessConnector::new(&database, table_faults.as_ref(), &kms));
         let ([operators, client], interceptor) = clients(in_process, options.interceptor);
@@ -315,8 +319,8 @@ impl System {
             Some(interceptor) => interceptor::intercept(interceptor, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let direct = (services.clone(), operators);
-        let audit = if options.intercept_audit { (addresses.clone(), client.clone()) } else { direct };
+        let audit =
+            if options.intercept_audit { (addresses.clone(), client.clone()) } else { (services.clone(), operators) };
         let lines = LogSubscription::new();
         let deployed = Deployment {
             template,
@@ -330,8 +334,8 @@ impl System {
         let StartedFunctions { routes, audit_subscriber, scheduled } = start_functions(&deployed).await?;
         deliver(&lines, &audit_subscriber, &options.clock, &mut servers);
         begin_faults(table_faults.as_ref(), options.table_faults);
-        let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
-        let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
+        let (clock, set, dropped) = (options.clock, options.set_headers, options.drop_headers);
+        let gateway = Arc::new(Gateway { routes, clock, renames_challenge: options.rename_challenge, set, dropped });
         servers.serve_api(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {
@@ -354,6 +358,7 @@ impl System {
             taken_sign_in_port: taken_port,
             kms,
             lambda,
+            secrets,
             gateway,
             audit_subscriber,
             scheduled,
@@ -436,6 +441,12 @@ impl System {
     #[must_use]
     pub fn lambda(&self) -> &Arc<Lambda> {
         &self.lambda
+    }
+
+    /// Secrets Manager: where tests keep what functions read.
+    #[must_use]
+    pub fn secrets(&self) -> &Arc<SecretsManager> {
+        &self.secrets
     }
 
     /// ARN of the key that signs access tokens. That of another is [`key_arn()`].
@@ -661,7 +672,12 @@ impl Deployment {
 
 impl Programs {
     fn program(&self, definition: &FunctionDefinition, addresses: &Addresses) -> process::Program {
-        let services = [("DYNAMODB", &addresses.dynamo), ("KMS", &addresses.kms), ("LAMBDA", &addresses.lambda)];
+        let services = [
+            ("DYNAMODB", &addresses.dynamo),
+            ("KMS", &addresses.kms),
+            ("LAMBDA", &addresses.lambda),
+            ("SECRETS_MANAGER", &addresses.secrets),
+        ];
         let services = services.map(|(name, address)| (format!("AWS_ENDPOINT_URL_{name}"), address.clone()));
         let variables = definition.variables.clone().into_iter().chain(services).chain(self.variables.clone());
         let on_line = Arc::clone(&self.on_line);

@@ -4,6 +4,7 @@
 //! be read means signed out, and is never an error.
 
 mod access_token;
+mod address_forwarding;
 pub mod cookies;
 mod jwks;
 pub mod mfa;

@@ -37,7 +37,9 @@ pub(crate) struct Gateway {
     pub(crate) clock: Clock,
     /// Whether `WWW-Authenticate` is renamed, as it may be on AWS.
     pub(crate) renames_challenge: bool,
-    /// Headers of answers that something in front of it takes away.
+    /// Headers of requests that something in front of it sets.
+    pub(crate) set: &'static [(&'static str, &'static str)],
+    /// Headers of answers that it takes away.
     pub(crate) dropped: &'static [&'static str],
 }
 
@@ -55,6 +57,9 @@ impl Gateway {
     ) -> Result<Response<Body>, GatewayError> {
         let (mut head, body) = request.into_parts();
         let raw_query = raw_query::take(&mut head.headers);
+        for (name, value) in self.set {
+            head.headers.insert(*name, HeaderValue::from_static(value));
+        }
         if size_of(&head) > HEAD {
             return Err(GatewayError::HeadersTooLarge);
         }
@@ -141,7 +146,7 @@ mod tests {
         let mut routes = Routes::default();
         // Its function always fails: 500 is what shows that a request got through to it.
         assert!(routes.add("POST", "/a", Endpoint::failing(), Mapping::default()));
-        let gateway = Gateway { routes, clock: Clock::system(), renames_challenge: false, dropped: &[] };
+        let gateway = Gateway { routes, clock: Clock::system(), renames_challenge: false, set: &[], dropped: &[] };
         let peer = ConnectInfo(Peer(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))));
         let answer =
             Arc::new(gateway).router().oneshot(request.extension(peer).body(Body::from(body)).unwrap()).await.unwrap();

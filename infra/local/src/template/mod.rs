@@ -356,7 +356,13 @@ mod tests {
     #[test]
     fn functions_have_exactly_the_variables_of_the_template() {
         let register = variables(&template(&[]), "register");
-        let expected = [("SETTINGS", "1"), ("TABLE_CLIENTS", "amble-connect-Clients")];
+        let expected = [
+            ("CLIENT_ADDRESS", "gateway"),
+            ("EDGE_ONLY", "no"),
+            ("EDGE_SECRET_DIGESTS", ""),
+            ("SETTINGS", "1"),
+            ("TABLE_CLIENTS", "amble-connect-Clients"),
+        ];
         assert_eq!(register, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     }
 
