@@ -49,6 +49,7 @@ mod monitoring;
 mod more_than_requested;
 mod pages;
 mod people;
+mod placing;
 mod private_key_jwt;
 mod product_feed;
 mod product_sessions;

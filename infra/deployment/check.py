@@ -59,6 +59,7 @@ DEPLOYMENTS = {
     "by default": {},
     "with a domain of its own": OWN_DOMAIN,
     "with a login of its own": {"LoginUrl": "https://app.amble.test/sign-in"},
+    "beside the product": {"ResourceUrl": "https://app.amble.test/api/mcp/server", "AdminPath": "/connect/admin", "AuthPath": "/connect/auth"},
     "with two keys": {"SigningKeys": "first,second", "SecondSigningKeySpec": "ECC_NIST_P256"},
     "on x86_64": {"Architecture": "x86_64"},
     "with a captcha": {"CaptchaProvider": "turnstile", "CaptchaSiteKey": "1x00000000000000000000AA"},
@@ -136,6 +137,11 @@ def parameters_refuse_what_cannot_work(subject):
         ("Issuer", ["https://connect.example.com", "https://abc123.execute-api.us-east-1.amazonaws.com"], ["", "http://connect.example.com", "https://connect.example.com/", "https://connect.example.com/x", "https://Connect.example.com", "https://connect.example.com:443", "https://localhost", "https://a.b?c", " https://a.b"]),
         ("CertificateArn", ["", "arn:aws:acm:eu-west-1:123456789012:certificate/0-a"], ["x", "arn:aws:iam::123456789012:server-certificate/x"]),
         ("HostedZoneId", ["", "Z0123456789ABC"], ["example.com"]),
+        ("ResourceUrl", ["", "https://app.example.com/api/mcp/server"], ["https://app.example.com", "https://app.example.com/", "https://app.example.com/mcp", "https://app.example.com/api/mcp/server/", "https://app.example.com:8443/api/mcp/server", "http://app.example.com/api/mcp/server", "https://App.example.com/api/mcp/server"]),
+        *(
+            (path, ["/admin", "/auth", "/connect/admin", "/api/connect", "/sign-in", "/oauth2"], ["", "/", "admin", "/admin/", "//admin", "/Admin", "/a_b", "/a.b", "/-a", "/oauth", "/oauth/admin", "/api", "/api/mcp/admin", "/hooks/a", "/tools", "/workspace", "/.well-known/a", "/{a}"])
+            for path in ("AdminPath", "AuthPath")
+        ),
         ("ProductName", ["Amble", "A"], ["", " Amble", "Amble ", "x" * 65]),
         ("Logo", ["", "data:image/svg+xml;base64,PHN2Zy8+", "data:image/png;base64,iVBORw0KGgo="], ["https://cdn.example/logo.svg", "data:text/html;base64,PHN2Zy8+", "data:image/svg+xml,<svg/>", "data:image/png;base64,"]),
         ("AccentColor", ["", "#1d4ed8", "#FFCC00"], ["1d4ed8", "#1d4ed", "red", "#1d4ed8;"]),
@@ -201,6 +207,7 @@ def placeholders_are_refused(subject):
         ({"EdgeOnly": "yes"}, "EdgeSecretDigests"),
         ({"ClientAddress": "cloudfront"}, "EdgeSecretDigests"),
         ({"ClientAddress": "unknown", "ForwardingSecret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:key"}, "ClientAddress"),
+        ({"AdminPath": "/connect", "AuthPath": "/connect"}, "the same path"),
         ({"CaptchaProvider": "turnstile"}, "CaptchaSiteKey"),
         ({"CaptchaSiteKey": "1x00000000000000000000AA"}, "CaptchaProvider"),
     ]:

@@ -7,10 +7,12 @@ use thiserror::Error;
 
 use crate::aws::{self, error::AwsConfigError};
 use crate::clock::Clock;
+use crate::http::public_paths::PublicPaths;
 use crate::invoker::Invoker;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::refresh_token::RefreshTokenKey;
 use crate::oauth::requested_scopes::RequestedScopes;
+use crate::oauth::resource::ResourceServer;
 use crate::oauth::vouched_hosts::VouchedHosts;
 use crate::signing_keys::derived_secret;
 use crate::signing_keys::keyring::{Keyring, PublicKeys};
@@ -108,6 +110,30 @@ impl Environment {
     pub fn issuer(&self) -> Result<Issuer, ConfigError> {
         let issuer = self.required("ISSUER")?;
         Issuer::parse(&issuer).ok_or(ConfigError::Unusable("ISSUER", "an https origin without path or trailing slash"))
+    }
+
+    /// `RESOURCE_URL`: where the MCP server is, if not at the issuer's origin.
+    ///
+    /// # Errors
+    /// When it is no such address, or the issuer is missing.
+    pub fn resource_server(&self) -> Result<ResourceServer, ConfigError> {
+        let issuer = self.issuer()?;
+        let Some(url) = self.optional("RESOURCE_URL") else { return Ok(ResourceServer::at_issuer(issuer)) };
+        let rule = "an https origin with /api/mcp/server after it";
+        ResourceServer::parse(issuer, &url).ok_or(ConfigError::Unusable("RESOURCE_URL", rule))
+    }
+
+    /// `ADMIN_PATH` and `AUTH_PATH`: where people find the console and the sign-in page.
+    ///
+    /// # Errors
+    /// When one of them cannot be used, or not beside the other.
+    pub fn public_paths(&self) -> Result<PublicPaths, ConfigError> {
+        let given = |name, of_api: &str| self.optional(name).unwrap_or_else(|| of_api.to_owned());
+        let [admin, auth] = [("ADMIN_PATH", PublicPaths::ADMIN), ("AUTH_PATH", PublicPaths::AUTH)];
+        let paths = PublicPaths::parse(&given(admin.0, admin.1), &given(auth.0, auth.1));
+        let rule =
+            "with AUTH_PATH two paths of lower-case words, neither below the other nor below what else is served";
+        paths.ok_or(ConfigError::Unusable("ADMIN_PATH", rule))
     }
 
     /// `VOUCHED_HOSTS`: the hosts whose clients are vouched for; those of the pinned documents if it is not set.

@@ -11,6 +11,7 @@ pub mod connector;
 pub mod http_response;
 pub mod metadata_document_host;
 pub mod person;
+pub mod placement;
 pub mod product_feed;
 mod programs;
 pub mod recorded_calls;
@@ -47,6 +48,7 @@ use shared::store::directory::Membership;
 use connector::{Connector, Tokens};
 use http_response::HttpResponse;
 use person::Person;
+use placement::{Front, HttpClient};
 use programs::FakeClock;
 use scheduler::PausedClock;
 
@@ -56,7 +58,9 @@ pub const CALLBACK: &str = "https://claude.ai/api/mcp/auth_callback";
 /// A system and what its actors have seen.
 pub struct TestSystem {
     system: System,
-    http: reqwest::Client,
+    http: HttpClient,
+    /// What is in front of it, for as long as it is there.
+    _front: Front,
     clock: Arc<AtomicI64>,
     /// The clock of functions that are processes.
     fake_clock: Option<FakeClock>,
@@ -104,6 +108,7 @@ impl TestSystem {
         if options.interceptor.is_none() && options.table_faults.is_none() && !PausedClock::is_held() {
             options.table_faults = table_faults::from_env();
         }
+        let mut front = Front::of(&mut options);
         let (programs, fake_clock) = programs::from_env().unzip();
         options.programs = programs.or(options.programs);
         if let Some(fake_clock) = &fake_clock {
@@ -113,8 +118,10 @@ impl TestSystem {
         // Fails only when it is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-        let test_system =
-            Self { http: http.expect("a client"), system, clock, fake_clock, secrets: Mutex::default(), logged };
+        front.lead_to(system.address()).await;
+        let http = HttpClient::new(http.expect("a client"), &front, system.issuer(), system.address());
+        let secrets = Mutex::default();
+        let test_system = Self { http, _front: front, system, clock, fake_clock, secrets, logged };
         if let Some(demo) = test_system.system.demo() {
             test_system.track_secret(&demo.api_key);
         }
@@ -199,7 +206,7 @@ impl TestSystem {
 
     /// For requests of one's own.
     #[must_use]
-    pub const fn http(&self) -> &reqwest::Client {
+    pub const fn http(&self) -> &HttpClient {
         &self.http
     }
 
@@ -542,7 +549,8 @@ impl TestSystem {
 
     /// POST of a form, with headers.
     pub async fn post_form_with(&self, url: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> HttpResponse {
-        let request = self.http.post(self.absolute(url)).body(person::encoded(fields));
+        let request =
+            self.http.post(self.absolute(url)).body(person::encoded(&self.http.placed_fields(&owned(fields))));
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         self.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
@@ -632,6 +640,10 @@ impl Drop for TestSystem {
             assert!(!logged.contains(secret.as_str()), "a secret was logged: {secret}");
         }
     }
+}
+
+fn owned(fields: &[(&str, &str)]) -> Vec<(String, String)> {
+    fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Where whoever runs the tests wants the tables: `TABLES_URL`, of moto or DynamoDB Local.

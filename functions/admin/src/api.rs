@@ -394,6 +394,10 @@ impl Admin {
         if let Some(document) = description.as_object_mut() {
             let server = serde_json::json!([{ "url": self.issuer.as_str() }]);
             document.insert("servers".to_owned(), server);
+            if let Some(operations) = document.get_mut("paths").and_then(Value::as_object_mut) {
+                let as_in_the_api = std::mem::take(operations).into_iter();
+                operations.extend(as_in_the_api.map(|(path, it)| (self.layout.paths().of(&path).into_owned(), it)));
+            }
         }
         Ok(response::cacheable(response::json(StatusCode::OK, &description), 3600))
     }

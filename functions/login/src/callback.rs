@@ -73,6 +73,6 @@ impl Login {
     }
 
     pub(crate) fn callback(&self, flow: &SupabaseFlow) -> String {
-        format!("{}?flow={}", self.issuer.at("/auth/callback"), flow.id)
+        format!("{}?flow={}", self.at("/callback"), flow.id)
     }
 }

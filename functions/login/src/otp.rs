@@ -107,6 +107,6 @@ impl Login {
     }
 
     pub(crate) fn code_address(&self, flow: &str) -> String {
-        format!("{}?flow={}", self.issuer.at("/auth/login/code"), encoded(flow))
+        format!("{}?flow={}", self.at("/login/code"), encoded(flow))
     }
 }

@@ -64,7 +64,7 @@ mod tests {
     use shared::oauth::api_key::{ApiKey, ApiKeyName};
     use shared::oauth::approval_basis::CurrentBasis;
     use shared::oauth::issuer::Issuer;
-    use shared::oauth::resource::Resource;
+    use shared::oauth::resource::{Resource, ResourceServer};
     use shared::oauth::role::Role;
     use shared::oauth::scope_meaning::ScopeMeaning;
     use shared::oauth::tenant::{PersonId, TenantId};
@@ -96,7 +96,8 @@ mod tests {
             used: None,
         };
         let role = Role { name: "any".to_owned(), permissions: Scopes::parse(scopes) };
-        let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
+        let server = ResourceServer::at_issuer(Issuer::parse("https://connect.example.com").unwrap());
+        let resource = Resource::new(&server);
         let (basis, layout) = (CurrentBasis::default(), WorkspaceLayout::ByKind);
         let membership = Membership { person, tenant, name: "Acme".to_owned(), role, basis, layout };
         let basis = KeyBasis { membership, has_ended_parent: false };

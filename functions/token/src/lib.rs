@@ -22,9 +22,9 @@ use shared::http::parameters::Parameters;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::grant::AuthorizationCode;
-use shared::oauth::issuer::Issuer;
 use shared::oauth::refresh_token::RefreshTokenKey;
 use shared::oauth::requester::Requester;
+use shared::oauth::resource::ResourceServer;
 use shared::telemetry::request_context::RequestContext;
 
 use error::TokenError;
@@ -38,7 +38,7 @@ pub struct Token {
     exchange: CodeExchange,
     rotation: RefreshTokenRotation,
     key: Arc<RefreshTokenKey>,
-    issuer: Issuer,
+    resource_server: ResourceServer,
     clock: Clock,
 }
 
@@ -48,8 +48,7 @@ impl Token {
     /// # Errors
     /// When a setting is missing or KMS does not answer.
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        let issuer = environment.issuer()?;
-        let minter = Arc::new(TokenMinter::new(environment.signer().await?, issuer.clone()));
+        let minter = Arc::new(TokenMinter::new(environment.signer().await?, environment.issuer()?));
         let key = Arc::new(environment.refresh_token_key().await?);
         let authenticator = Arc::new(ClientAuthenticator::new(environment)?);
         Ok(Self {
@@ -61,7 +60,7 @@ impl Token {
             )?,
             rotation: RefreshTokenRotation::new(environment, authenticator, minter, Arc::clone(&key))?,
             key,
-            issuer,
+            resource_server: environment.resource_server()?,
             clock: environment.clock(),
         })
     }
@@ -69,7 +68,7 @@ impl Token {
     async fn answer(&self, request: &Request, now: Timestamp) -> Result<Tokens, TokenError> {
         let parameters = Parameters::of_body_with(request, &request::ONCE)?;
         let credentials = client_authentication::read(request, &parameters)?;
-        match TokenRequest::parse(&parameters, &self.issuer) {
+        match TokenRequest::parse(&parameters, &self.resource_server) {
             // Boxed: a refresh, which is the most frequent, need not carry the larger exchange.
             Ok(TokenRequest::AuthorizationCode(exchange)) => {
                 Box::pin(self.exchange.exchange(exchange, &credentials, self.requester(request), now)).await

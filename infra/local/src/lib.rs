@@ -69,6 +69,8 @@ use fakes::supabase::seed::{Person, Seed};
 use fakes::supabase::setup_error::SetupError;
 use shared::clock::Clock;
 use shared::environment::Environment;
+use shared::http::public_paths::PublicPaths;
+use shared::oauth::resource::PATH;
 use shared::oauth::tenant::PersonId;
 use shared::store::activity::Activities;
 use shared::store::api_keys::ApiKeys;
@@ -106,6 +108,9 @@ use template::{FunctionDefinition, KeyArns, Metric, TableDefinition, Template};
 pub struct Options {
     /// Where it listens; port 0 is any free one. Loopback only.
     pub listen: SocketAddr,
+    /// The origin of a proxy in front, which is the issuer then. It passes on what is below `AdminPath` and `AuthPath` to what is below
+    /// `/admin` and `/auth`. Without one the gateway does.
+    pub proxy: Option<String>,
     /// Where it keeps what it knows.
     pub data: Data,
     /// Where the tables are, if not in here: `http://…` of moto or DynamoDB Local. Made there if they are not.
@@ -172,6 +177,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            proxy: None,
             data: Data::Memory,
             dynamo: None,
             table_faults: None,
@@ -198,7 +204,10 @@ impl Default for Options {
 
 /// A running system. Dropped, it is cut off; [`System::shutdown`] lets it finish.
 pub struct System {
+    address: String,
     issuer: String,
+    mcp_url: String,
+    paths: PublicPaths,
     services: Addresses,
     supabase_url: String,
     supabase: Option<Arc<Supabase>>,
@@ -273,7 +282,10 @@ impl System {
         let members = if let Some(project) = &options.project { project.check().await? } else { Vec::new() };
         let (folder, initialized) = open_data_dir(&options)?;
         let gateway_listener = Listener::bind(options.listen).await?;
-        let (issuer, mut servers) = (gateway_listener.origin(), Servers::new());
+        let address = gateway_listener.origin();
+        let (proxied, issuer) = (options.proxy.is_some(), options.proxy.unwrap_or_else(|| address.clone()));
+        let paths = public_paths(&options.parameters)?;
+        let mut servers = Servers::new();
 
         let (kms, lambda, secrets) = (open_kms(folder.as_deref())?, Lambda::new(), SecretsManager::new());
         let kms_address = serve_on_any_port(&mut servers, &kms.router()).await?;
@@ -283,7 +295,9 @@ impl System {
         let at = next_port(options.listen);
         let SignIn { supabase, url: supabase_url, taken_port } = match &options.project {
             Some(project) => SignIn { supabase: None, url: project.url().to_owned(), taken_port: None },
-            None => serve_supabase(at, people, &issuer, &options.clock, folder.as_ref(), &mut servers).await?,
+            None => {
+                serve_supabase(at, people, (&issuer, &paths), &options.clock, folder.as_ref(), &mut servers).await?
+            }
         };
         let publishable_key = options.project.as_ref().map_or(PUBLISHABLE_KEY, Project::publishable_key);
 
@@ -309,7 +323,9 @@ impl System {
             .then(|| InProcessConnector::new(&database, table_faults.as_ref(), &kms));
         let ([operators, client], interceptor) = clients(in_process, options.interceptor);
         let (tables, operator_tables) = (template.table_variables()?, template.table_variables()?);
-        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &template, project.is_none(), demo)?;
+        let mcp_url = template.parameter("ResourceUrl").map_or_else(|| format!("{issuer}{PATH}"), str::to_owned);
+        let (people_find, reached_at) = ((&*mcp_url, &paths), &*services.dynamo);
+        write_running_file(folder.as_deref(), people_find, sign_in, reached_at, &template, project.is_none(), demo)?;
         let operator = operator(operator_tables, &aws::sdk_config("operator", &services, &operators), &options.clock);
         let extra_file = options.workspace.as_deref();
         let (demo, memberships) =
@@ -334,8 +350,10 @@ impl System {
         let StartedFunctions { routes, audit_subscriber, scheduled } = start_functions(&deployed).await?;
         deliver(&lines, &audit_subscriber, &options.clock, &mut servers);
         begin_faults(table_faults.as_ref(), options.table_faults);
-        let (clock, set, dropped) = (options.clock, options.set_headers, options.drop_headers);
-        let gateway = Arc::new(Gateway { routes, clock, renames_challenge: options.rename_challenge, set, dropped });
+        let (clock, renames_challenge) = (options.clock, options.rename_challenge);
+        let (set, dropped) = (options.set_headers, options.drop_headers);
+        let rewritten = if proxied { PublicPaths::default() } else { paths.clone() };
+        let gateway = Arc::new(Gateway { routes, paths: rewritten, clock, renames_challenge, set, dropped });
         servers.serve_api(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {
@@ -351,7 +369,10 @@ impl System {
             filtered: deployed.template.filtered_metrics()?,
             variables: deployed.template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
             deployed,
+            address,
             issuer,
+            mcp_url,
+            paths,
             services,
             supabase_url,
             supabase,
@@ -383,16 +404,28 @@ impl System {
         &self.deployed.template.stack
     }
 
-    /// The one origin: `http://localhost:<port>`, or `http://localhost` on port 80.
+    /// The one origin: `http://localhost:<port>`, or `http://localhost` on port 80; that of a proxy in front, if there is one.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
+    /// Where the gateway itself is, whatever is in front of it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// What people paste.
     #[must_use]
     pub fn mcp_url(&self) -> String {
-        format!("{}{}", self.issuer, shared::oauth::resource::PATH)
+        self.mcp_url.clone()
+    }
+
+    /// Where people find the console and the sign-in page.
+    #[must_use]
+    pub const fn paths(&self) -> &PublicPaths {
+        &self.paths
     }
 
     /// Where DynamoDB is; any credentials do.
@@ -694,6 +727,13 @@ impl Programs {
     }
 }
 
+/// Where people find the console and the sign-in page, by the template's parameters of that name.
+fn public_paths(parameters: &BTreeMap<String, String>) -> Result<PublicPaths, LocalError> {
+    let given = |name, of_api| parameters.get(name).map_or(of_api, String::as_str);
+    let (admin, auth) = (given("AdminPath", PublicPaths::ADMIN), given("AuthPath", PublicPaths::AUTH));
+    PublicPaths::parse(admin, auth).ok_or_else(|| LocalError::PublicPaths(admin.to_owned(), auth.to_owned()))
+}
+
 /// What the template's parameters are on this machine.
 fn parameters(
     issuer: &str,
@@ -812,7 +852,7 @@ fn operator(tables: BTreeMap<String, String>, aws: &SdkConfig, clock: &Clock) ->
 /// `amble --local`; nowhere without a folder.
 fn write_running_file(
     folder: Option<&DataDir>,
-    issuer: &str,
+    (mcp_url, paths): (&str, &PublicPaths),
     (supabase_url, publishable_key): (&str, &str),
     dynamo: &str,
     template: &Template,
@@ -821,14 +861,15 @@ fn write_running_file(
 ) -> Result<(), LocalError> {
     let Some(folder) = folder else { return Ok(()) };
     let settings = template.operator_variables()?;
-    let mcp_url = format!("{issuer}{}", shared::oauth::resource::PATH);
     let mut supabase = serde_json::json!({ "url": supabase_url, "publishable_key": publishable_key });
     if let (Some(supabase), true) = (supabase.as_object_mut(), has_fake_supabase) {
         supabase.insert("secret_key".to_owned(), SECRET_KEY.into());
     }
     let demo = demo && has_fake_supabase;
-    let mut running =
-        serde_json::json!({ "dynamo": dynamo, "tables": settings, "mcp_url": mcp_url, "supabase": supabase });
+    let console = paths.admin("");
+    let mut running = serde_json::json!({
+        "dynamo": dynamo, "tables": settings, "mcp_url": mcp_url, "admin_path": console, "supabase": supabase
+    });
     if let (Some(running), Some((email, password))) = (running.as_object_mut(), demo.then(demo::first_person)) {
         running.insert("person".to_owned(), serde_json::json!({ "email": email, "password": password }));
     }
@@ -945,14 +986,14 @@ struct SignIn {
 async fn serve_supabase(
     at: SocketAddr,
     people: Vec<Person>,
-    issuer: &str,
+    (issuer, paths): (&str, &PublicPaths),
     clock: &Clock,
     folder: Option<&Arc<DataDir>>,
     servers: &mut Servers,
 ) -> Result<SignIn, LocalError> {
     let (listener, taken_port) = Listener::bind_or_any(at).await?;
     let url = listener.origin();
-    let supabase = open_supabase(people, issuer, &url, clock, folder.map(Arc::as_ref))?;
+    let supabase = open_supabase(people, (issuer, paths), &url, clock, folder.map(Arc::as_ref))?;
     servers.serve(listener, &supabase.router());
     if let Some(folder) = folder {
         persist_while_serving(&supabase, folder, servers);
@@ -962,7 +1003,7 @@ async fn serve_supabase(
 
 fn open_supabase(
     people: Vec<Person>,
-    issuer: &str,
+    (issuer, paths): (&str, &PublicPaths),
     url: &str,
     clock: &Clock,
     folder: Option<&DataDir>,
@@ -971,7 +1012,7 @@ fn open_supabase(
     let site = Site {
         url: url.to_owned(),
         site_url: issuer.to_owned(),
-        allow_list: vec![format!("{issuer}/auth/callback**")],
+        allow_list: vec![format!("{issuer}{}", paths.auth("/callback**"))],
         publishable_key: PUBLISHABLE_KEY.to_owned(),
         secret_key: Secret::from(SECRET_KEY),
     };

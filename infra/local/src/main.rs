@@ -52,8 +52,8 @@ async fn run(arguments: Arguments, dynamo: Option<String>, attempts: &AttemptRep
     // Asked for first: a signal that comes while the system starts must not be lost.
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let Arguments { listen, data, workspace, project, captcha, json, rename_challenge } = arguments;
-    let parameters = captcha.iter().flat_map(captcha_parameters).collect();
+    let Arguments { listen, data, workspace, project, captcha, paths, json, rename_challenge } = arguments;
+    let parameters = captcha.iter().flat_map(captcha_parameters).chain(paths).collect();
     let options = Options { listen, data, dynamo, demo: true, project, workspace, ..Options::default() };
     let system = System::start(Options { rename_challenge, parameters, ..options })
         .await
@@ -141,7 +141,7 @@ fn who_of_the_project(system: &System) -> String {
 
 /// What the project's list of redirect addresses must have.
 fn redirect_urls(system: &System) -> String {
-    format!("{}/auth/callback**", system.issuer())
+    format!("{}{}", system.issuer(), system.paths().auth("/callback**"))
 }
 
 fn machine_readable(system: &System) -> Result<String, String> {

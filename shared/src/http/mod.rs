@@ -13,5 +13,6 @@ pub mod flash;
 pub mod host_cookie;
 pub mod layout;
 pub mod parameters;
+pub mod public_paths;
 pub mod response;
 pub mod sanitized_text;

@@ -38,6 +38,7 @@ use self::signed_in::SignedIn;
 use self::supabase::{Bearer, Supabase, SupabaseRequest, SupabaseResponse};
 use crate::clock::Timestamp;
 use crate::environment::{ConfigError, Environment};
+use crate::http::public_paths::PublicPaths;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::tenant::PersonId;
 use crate::upstream_call;
@@ -58,6 +59,9 @@ pub struct Identity {
     issuers: Vec<String>,
     cookie: SessionCookie,
     login: Url,
+    /// Whether the login page is ours.
+    hosts_login: bool,
+    paths: PublicPaths,
     issuer: Issuer,
     jwks: Mutex<Jwks>,
     verified_tokens: RecentTokens,
@@ -164,13 +168,20 @@ impl Identity {
             Some(_) => return Err(ConfigError::Unusable("SESSION_COOKIE", "not a cookie's name")),
             None => supabase.cookie(),
         };
-        let login = environment.optional("LOGIN_URL").unwrap_or_else(|| issuer.at("/auth/login"));
+        let paths = environment.public_paths()?;
+        let login = environment.optional("LOGIN_URL");
+        // A page of the product's own may be at the very address that ours would have beside another product.
+        let hosts_login = login.is_none();
+        let login = login.unwrap_or_else(|| issuer.at(&paths.auth("/login")));
         let login = Url::parse(&login)
             .ok()
             .filter(|url| matches!(url.scheme(), "https" | "http") && url.fragment().is_none())
             .ok_or(ConfigError::Unusable("LOGIN_URL", "an http(s) address without a fragment"))?;
-        let is_own = login.as_str() == issuer.at("/auth/login") && !issuer.is_plain_http();
-        let cookie = if is_own { SessionCookie::own(name) } else { SessionCookie::OfProduct(name) };
+        let cookie = if hosts_login && !issuer.is_plain_http() {
+            SessionCookie::own(name)
+        } else {
+            SessionCookie::OfProduct(name)
+        };
         let (shared_secret, sign_in_max_age) = (SharedSecret::new(environment)?, sign_in_max_age(environment)?);
         let (jwks, verified_tokens, lookups) = (Mutex::default(), RecentTokens::default(), RateLimiter::default());
         Ok(Self {
@@ -178,6 +189,8 @@ impl Identity {
             issuers,
             cookie,
             login,
+            hosts_login,
+            paths,
             issuer,
             jwks,
             verified_tokens,
@@ -374,8 +387,14 @@ impl Identity {
 
     /// Whether we serve the login page and `/auth/logout`.
     #[must_use]
-    pub fn hosts_login(&self) -> bool {
-        self.login.as_str() == self.issuer.at("/auth/login")
+    pub const fn hosts_login(&self) -> bool {
+        self.hosts_login
+    }
+
+    /// Where people find the console and the sign-in page.
+    #[must_use]
+    pub const fn paths(&self) -> &PublicPaths {
+        &self.paths
     }
 
     /// The name of the session cookie.

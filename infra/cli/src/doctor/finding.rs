@@ -37,6 +37,13 @@ impl Check {
         self.seen.push(what.into());
     }
 
+    /// The same, however often it is seen.
+    pub(crate) fn observed_once(&mut self, what: String) {
+        if !self.seen.contains(&what) {
+            self.seen.push(what);
+        }
+    }
+
     /// Whether nothing broken was found so far.
     pub(crate) fn is_well(&self) -> bool {
         self.findings.iter().all(|finding| finding.verdict < Verdict::Broken)

@@ -15,9 +15,10 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderValue, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use shared::clock::Clock;
+use shared::http::public_paths::PublicPaths;
 
 use error::GatewayError;
 use event::EventContext;
@@ -33,6 +34,8 @@ const BODY: usize = 10 * 1024 * 1024;
 pub(crate) struct Gateway {
     /// Who answers what.
     pub(crate) routes: Routes,
+    /// What it rewrites before it looks for a route, in place of a proxy in front.
+    pub(crate) paths: PublicPaths,
     /// For the events.
     pub(crate) clock: Clock,
     /// Whether `WWW-Authenticate` is renamed, as it may be on AWS.
@@ -66,6 +69,7 @@ impl Gateway {
         let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let authority = authority.and_then(|authority| Some((authority, loopback_host(authority)?)));
         let authority = authority.ok_or(GatewayError::ForeignHost)?;
+        head.uri = self.rewritten(&head.uri).ok_or(GatewayError::NoRoute)?;
         let (route, path_parameters) = self.routes.find(&head.method, head.uri.path()).ok_or(GatewayError::NoRoute)?;
         let body = Bytes::from_request(Request::from_parts(head.clone(), body), &()).await.map_err(|error| {
             if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -90,6 +94,16 @@ impl Gateway {
             answer.headers_mut().remove(*name);
         }
         Ok(answer)
+    }
+
+    /// What a proxy in front would make of an address. `None` for one that belongs to the product beside which we are.
+    fn rewritten(&self, uri: &Uri) -> Option<Uri> {
+        let path = self.paths.to_api(uri.path())?;
+        if path == uri.path() {
+            return Some(uri.clone());
+        }
+        let target = uri.query().map_or_else(|| path.to_string(), |query| format!("{path}?{query}"));
+        Uri::builder().path_and_query(target).build().ok()
     }
 }
 
@@ -146,7 +160,8 @@ mod tests {
         let mut routes = Routes::default();
         // Its function always fails: 500 is what shows that a request got through to it.
         assert!(routes.add("POST", "/a", Endpoint::failing(), Mapping::default()));
-        let gateway = Gateway { routes, clock: Clock::system(), renames_challenge: false, set: &[], dropped: &[] };
+        let (paths, clock) = (PublicPaths::default(), Clock::system());
+        let gateway = Gateway { routes, paths, clock, renames_challenge: false, set: &[], dropped: &[] };
         let peer = ConnectInfo(Peer(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))));
         let answer =
             Arc::new(gateway).router().oneshot(request.extension(peer).body(Body::from(body)).unwrap()).await.unwrap();

@@ -116,6 +116,11 @@ impl Template {
         Ok(Self { root, stack: stack.to_owned(), parameters, keys })
     }
 
+    /// The value of a parameter, unless it is empty.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
     /// The same with other values of some parameters.
     pub(crate) fn with(&self, changes: &[(&str, &str)]) -> Result<Self, TemplateError> {
         let mut parameters = self.parameters.clone();
