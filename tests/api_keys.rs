@@ -383,6 +383,38 @@ async fn api_key_ends_with_its_makers_membership() {
     assert_eq!(ways_in(&fresh).await, [200, 200]);
 }
 
+/// Whoever has found a key makes others with it. They end with it, at the next call and at every way in, and no list is asked which
+/// they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn key_that_a_key_made_ends_with_it() {
+    let test_system = TestSystem::new().await;
+    let (found, known) = test_system.create_api_key(ANA, "acme", MANAGES, None).await;
+    let (own, _) = test_system.create_api_key(ANA, "acme", MANAGES, None).await;
+    let made = post(&test_system, &found, "keys", &json!({ "name": "child", "scopes": ["skills:read"] })).await;
+    assert_eq!((made.status, &made.json()["parent"]), (201, &json!(known.id.to_text())), "{made:?}");
+    let (child, id) = (made.json()["key"].as_str().unwrap().to_owned(), made.json()["id"].clone());
+    test_system.track_secret(&child);
+    let again = post(&test_system, &child, "keys", &json!({ "name": "grandchild", "scopes": ["skills:read"] })).await;
+    assert_eq!(again.status, 403, "a key that a key made makes none: {again:?}");
+    assert_eq!(listed(&test_system, &child).await.status, 200);
+    assert_eq!(keys_page(&test_system, &child).await.status, 403, "it is known, and cannot manage");
+    test_system.settled().await;
+    let listed_ids = async || {
+        let page = keys_page(&test_system, &own).await.json();
+        page["keys"].as_array().unwrap().iter().map(|key| key["id"].clone()).collect::<Vec<_>>()
+    };
+    assert!(listed_ids().await.contains(&id));
+
+    let revoked = post(&test_system, &own, "keys/revoke", &json!({ "key": known.id.to_text() })).await;
+
+    assert_eq!(revoked.status, 200, "{revoked:?}");
+    assert_eq!(listed(&test_system, &child).await.status, 401);
+    assert_eq!(keys_page(&test_system, &child).await.status, 401);
+    assert_eq!(refusals(&test_system, &child), ["scope", "scope", "parent_ended", "parent_ended"]);
+    assert!(!listed_ids().await.contains(&id), "what has ended is not listed");
+    assert_eq!(listed(&test_system, &own).await.status, 200);
+}
+
 /// A new instance of the membership is another one, whether or not the key has an instance.
 #[tokio::test(flavor = "multi_thread")]
 async fn api_key_of_another_membership_is_refused() {

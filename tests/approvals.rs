@@ -1,5 +1,9 @@
 //! One confirmation makes one grant, and a person has a bounded number of grants of one client.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::json;
 use test_system::TestSystem;
 use test_system::connector::{AuthorizationRequest, Connector, Tokens};
@@ -195,6 +199,59 @@ async fn person_has_at_most_50_grants_of_a_client() {
     let events = test_system.audit("grant_ended");
     let event = events.iter().find(|event| event["grant"] == grant.as_str()).expect("it is recorded");
     assert_eq!((&event["reason"], &event["by"]), (&json!("person"), &json!(test_system.person_id(ANA).as_str())));
+}
+
+/// One transaction stores the new connection and ends the one that it replaces: if it fails, the old one goes on. An approval takes
+/// five calls at most, this one too.
+#[tokio::test(flavor = "multi_thread")]
+async fn replaced_connection_ends_with_the_new_one_and_not_without() {
+    let (writes_fail, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (fails, counted) = (Arc::clone(&writes_fail), Arc::clone(&calls));
+    let test_system = TestSystem::with(|options| {
+        options.interceptor = Some(Arc::new(move |call: Call| {
+            let is_ours = call.function == "authorize";
+            counted.fetch_add(usize::from(is_ours), Ordering::SeqCst);
+            let stores = call.operation == "TransactWriteItems" || call.operation == "PutItem";
+            let fails = is_ours && stores && fails.load(Ordering::SeqCst);
+            async move { if fails { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass } }
+        }));
+    })
+    .await;
+    let claude = test_system.connector("Claude").await;
+    let mut held = Vec::new();
+    for _ in 0..50 {
+        held.push(connect(&test_system, &claude, ANA).await);
+        test_system.advance(1);
+    }
+    test_system.advance(7 * DAY);
+    let ana = test_system.person(ANA);
+    let page = ana.submit_and_follow(&approving(&ana, &claude.authorization_request(SCOPE)).await).await;
+    let form = Form::find(&page, "replaces").unwrap().with("tenant", "acme").with("decision", "approve");
+    let grants: Vec<_> = held.iter().map(|it| test_system::claims(&it.access).1["grant"].clone()).collect();
+    let ended = || {
+        let ended = test_system.audit("grant_ended").into_iter().map(|event| event["grant"].clone());
+        ended.filter(|grant| grants.contains(grant)).collect::<Vec<_>>()
+    };
+
+    writes_fail.store(true, Ordering::SeqCst);
+    let failed = ana.submit_and_follow(&form).await;
+    assert!(failed.body.contains("did not answer") || failed.status == 503, "{failed:?}");
+    assert!(ended().is_empty());
+    held[0] = claude.refresh(held[0].refresh.as_ref().unwrap()).await.tokens(&test_system);
+    writes_fail.store(false, Ordering::SeqCst);
+
+    // It was used meanwhile. So it stays, and the page names the next.
+    let page = ana.submit_and_follow(&form).await;
+    assert!(ended().is_empty());
+    let form = Form::find(&page, "replaces").unwrap().with("tenant", "acme").with("decision", "approve");
+    calls.store(0, Ordering::SeqCst);
+    code_of(&test_system, &ana.submit(&form).await);
+
+    assert_eq!(calls.load(Ordering::SeqCst), 5);
+    assert_eq!(ended(), [grants[1].clone()]);
+    for (number, status) in [(0, 200), (1, 400), (2, 200)] {
+        assert_eq!(claude.refresh(held[number].refresh.as_ref().unwrap()).await.status, status, "{number}");
+    }
 }
 
 /// However far the index lags behind, a person makes no more than these in an hour; and what is refused makes nothing.

@@ -115,6 +115,25 @@ async fn every_request_stays_within_its_call_budget() {
 }
 
 /// Of a person in one tenant who has nothing there.
+/// The key that made it is read in the call that reads the membership.
+#[tokio::test(flavor = "multi_thread")]
+async fn key_that_a_key_made_takes_two_calls_as_others_do() {
+    let calls = RecordedCalls::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
+    let (managing, _) =
+        test_system.create_api_key("ana@example.com", "acme", "skills:read connections:manage", None).await;
+    let new = test_system.http().post(test_system.at("/admin/api/tenants/acme/keys")).bearer_auth(&managing);
+    let new = new.header("content-type", "application/json").body(r#"{"name":"child","scopes":["skills:read"]}"#);
+    let child = test_system.send(new).await.json()["key"].as_str().unwrap().to_owned();
+    test_system.track_secret(&child);
+    calls.clear();
+    for time in ["first of the hour", "later"] {
+        assert_eq!(test_system.call(Some(&child), "ping", json!({})).await.status, 200);
+        assert!(!calls.take().is_empty());
+        assert_eq!(calls.requests(), 2, "mcp, let in by a key that a key made, {time}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn end_of_a_person_stays_within_its_call_budget() {
     let calls = RecordedCalls::default();

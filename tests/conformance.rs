@@ -102,8 +102,11 @@ async fn served() -> (TestSystem, String) {
 
     let scope = "tools:execute skills:read views:read entities:write documents:write chat:create";
     let (_, tokens) = test_system.connect("ana@example.com", "acme", scope).await;
-    let proxy =
-        AuthenticatingProxy { http: test_system.http().clone(), url: test_system.mcp_url(), token: tokens.access };
+    let proxy = AuthenticatingProxy {
+        http: test_system.http().inner().clone(),
+        url: test_system.mcp_url(),
+        token: tokens.access,
+    };
     let listener = listen().await;
     // By this name, or the suite would not try to rebind it.
     let url = format!("http://localhost:{}/mcp", listener.local_addr().unwrap().port());

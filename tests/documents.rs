@@ -359,6 +359,7 @@ async fn search_finds_every_word_and_is_paginated() {
         let filler = if number < 8 { "x".repeat(256 * 1024 - 7) } else { String::new() };
         acme.put_document(&id, "Note", &format!("{filler} needle"), now(&test_system)).await.unwrap();
     }
+    test_system.stop_cutting_pages();
     let (mut ids, mut cursor, mut pages) = (Vec::new(), None, Vec::new());
     loop {
         let mut arguments = json!({ "query": "needle" });
@@ -471,6 +472,7 @@ async fn last_50_versions_of_a_document_are_kept() {
     test_system.put_unchecked(&table, &head).await;
     for version in 1..12 {
         let mut kept = head.clone();
+        kept["tenant"] = json!({ "S": format!("tenant#acme#edition#{id}") });
         kept["item"] = json!({ "S": format!("edition#{id}#{version:010}") });
         kept["version"] = json!({ "N": version.to_string() });
         kept["content"] = json!({ "S": "kept" });

@@ -153,7 +153,7 @@ impl InjectedFault {
     async fn decide(self, service: Service) -> Decision {
         let kind = match service {
             Service::DynamoDb => "ProvisionedThroughputExceededException",
-            Service::Kms => "ThrottlingException",
+            Service::Kms | Service::SecretsManager => "ThrottlingException",
             Service::Lambda => "TooManyRequestsException",
         };
         match self {

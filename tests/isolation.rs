@@ -160,7 +160,11 @@ async fn answered(test_system: &TestSystem, credential: &str, method: &str, para
 /// What a tenant has, whole.
 fn stored(system: &System, tenant: &str) -> Vec<Value> {
     let items = system.items().unwrap().into_iter().map(|(_, item)| item);
-    let mut theirs: Vec<_> = items.filter(|item| item["tenant"]["S"] == tenant && item["item"].is_object()).collect();
+    let by_kind = format!("tenant#{tenant}#");
+    let is_theirs = |partition: &str| partition == tenant || partition.starts_with(&by_kind);
+    let mut theirs: Vec<_> =
+        items.filter(|item| item["item"].is_object() && item["tenant"]["S"].as_str().is_some_and(is_theirs)).collect();
+    assert!(!theirs.is_empty());
     theirs.sort_by_key(ToString::to_string);
     theirs
 }

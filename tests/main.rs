@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
+mod address_forwarding;
 mod api_keys;
 mod approvals;
 mod attacks;
@@ -27,6 +28,7 @@ mod console_pages;
 mod conventions;
 mod discovery;
 mod documents;
+mod edge;
 mod end_to_end;
 mod ended_stays_ended;
 mod entities;
@@ -48,6 +50,7 @@ mod monitoring;
 mod more_than_requested;
 mod pages;
 mod people;
+mod placing;
 mod private_key_jwt;
 mod product_feed;
 mod product_sessions;
@@ -86,3 +89,4 @@ mod unproven_requests;
 mod views;
 mod vouched_for;
 mod workspace_file;
+mod workspace_layout;

@@ -688,8 +688,8 @@ async fn document_is_vouched_for_by_its_redirect_hosts_and_by_nothing_else() {
     let ana = signed_in(&test_system).await;
     let mixed = ["https://app.example/callback", CLAUDE];
     for (number, (id, redirect_uris, heading, vouched)) in [
-        ("https://claude.ai/oauth/a", &[CLAUDE][..], "<bdi>Acme</bdi> wants", true),
-        ("https://app.example/client", &[CLAUDE], "<bdi>Acme</bdi> wants", true),
+        ("https://claude.ai/oauth/a", &[CLAUDE][..], "<bdi>claude.ai</bdi> wants", true),
+        ("https://app.example/client", &[CLAUDE], "<bdi>claude.ai</bdi> wants", true),
         ("https://app.example/own", &["https://app.example/callback"], "<bdi>app.example</bdi> wants", false),
         ("https://claude.ai/oauth/b", &["https://app.example/callback"], "<bdi>app.example</bdi> wants", false),
         ("https://claude.ai/oauth/c", &mixed, "<bdi>app.example</bdi> wants", false),
@@ -710,7 +710,7 @@ async fn document_is_vouched_for_by_its_redirect_hosts_and_by_nothing_else() {
         assert!(page.body.contains(heading), "{number} {id} {}", page.body);
         for (sentence, shown) in [
             ("Verified:", vouched),
-            ("we have not verified that name", !vouched),
+            ("calls itself “<bdi>Acme</bdi>”", true),
             ("Approve only if you started this yourself", !vouched),
         ] {
             assert_eq!(page.body.contains(sentence), shown, "{number} {id} {sentence} {}", page.body);

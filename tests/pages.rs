@@ -197,7 +197,7 @@ async fn names_with_emoji_and_rtl_marks_are_shown_unchanged() {
     let directory = test_system.system().directory();
     directory.put_tenant(&Tenant { id: id.clone(), name: TEAM.to_owned(), roles: vec![role] }).await.unwrap();
     directory.put_member(&id, &test_system.person_id(ANA), ROLE).await.unwrap();
-    let connector = test_system.connector("🏳\u{fe0f}\u{200d}🌈 Claude").await;
+    let connector = test_system.connector("🏳\u{fe0f}\u{200d}🌈 Cloud").await;
     let ana = test_system.person(ANA);
 
     let consent = ana.sign_in(&connector.authorization_request("skills:read").url).await;
@@ -207,9 +207,9 @@ async fn names_with_emoji_and_rtl_marks_are_shown_unchanged() {
     let end = ana.open(&format!("/admin/team/connections/end?client={}", connector.client_id)).await;
 
     for (page, names) in [
-        (&consent, [TEAM, ROLE, "🏳\u{fe0f}\u{200d}🌈 Claude"]),
+        (&consent, [TEAM, ROLE, "🏳\u{fe0f}\u{200d}🌈 Cloud"]),
         (&asked, ["👩\u{200d}💻", TEAM, TEAM]),
-        (&end, ["🏳\u{fe0f}\u{200d}🌈 Claude", TEAM, TEAM]),
+        (&end, ["🏳\u{fe0f}\u{200d}🌈 Cloud", TEAM, TEAM]),
     ] {
         for name in names {
             let isolated = page.body.contains(&format!("<bdi>{name}</bdi>"));

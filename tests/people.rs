@@ -146,6 +146,34 @@ async fn implausibly_many_deleted_people_lose_nothing() {
     }
 }
 
+/// Accounts about which Supabase always fails do not keep the same others from being asked about, hour after hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_that_always_fail_hold_up_nobody_for_long() {
+    let test_system = TestSystem::new().await;
+    let mut people: Vec<_> = test_system.system().demo().unwrap().people.iter().map(|person| &person.email).collect();
+    people.sort_by_key(|email| test_system.person_id(email).to_string());
+    let (banned, failing) = people.split_last().unwrap();
+    assert!(failing.len() >= 3, "{people:?}");
+    test_system.set_role("acme", banned, "member").await;
+    for email in failing {
+        test_system.set_role("acme", email, "member").await;
+        let account = format!("/auth/v1/admin/users/{}", test_system.person_id(email));
+        test_system.supabase().set_path_down(&account, true);
+    }
+    let emails: Vec<_> = people.iter().map(|email| email.as_str()).collect();
+    let connected = connect(&test_system, &emails).await;
+    test_system.supabase().set_banned(banned, true);
+
+    for _ in 0..12 {
+        assert!(run(&test_system).await.is_err(), "some always fail");
+        test_system.advance(HOUR);
+    }
+
+    assert!(asked(&test_system, banned) >= 1);
+    let (connector, tokens) = connected.last().unwrap();
+    assert_eq!(connector.refresh(tokens.refresh.as_ref().unwrap()).await.status, 400);
+}
+
 /// Who has used nothing for a day is not asked about: there is nothing to end but what the next use brings back.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_people_seen_within_a_day_are_asked_about() {

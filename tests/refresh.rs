@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use local::interceptor::{Call, Decision};
+use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Value, json};
 use test_system::person::Form;
 use test_system::{TestSystem, claims};
@@ -274,6 +274,40 @@ async fn sibling_earns_the_current_pair_within_its_window() {
     }
 }
 
+/// A successor that was presented was received, even if it was too often, or nobody could answer: no answer was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn unanswered_refresh_still_marks_the_successor_as_used() {
+    for status in [429, 503] {
+        let failing = Arc::new(AtomicBool::new(false));
+        let fails = Arc::clone(&failing);
+        let test_system = TestSystem::with(|options| {
+            options.interceptor = Some(Arc::new(move |call: Call| {
+                let fails = fails.load(Ordering::SeqCst) && call.operation == "Sign";
+                async move { if fails { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass } }
+            }));
+        })
+        .await;
+        let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+        let mut stolen = first.refresh.unwrap();
+        let mut held = connector.refresh(&stolen).await.tokens(&test_system).refresh.unwrap();
+        if status == 429 {
+            for _ in 0..239 {
+                let next = connector.refresh(&held).await.tokens(&test_system).refresh.unwrap();
+                stolen = std::mem::replace(&mut held, next);
+            }
+        }
+        failing.store(status == 503, Ordering::SeqCst);
+        assert_eq!(connector.refresh(&held).await.status, status);
+        failing.store(false, Ordering::SeqCst);
+        test_system.advance(3600);
+
+        let replayed = connector.refresh(&stolen).await;
+
+        assert_eq!((replayed.status, &replayed.json()["error"]), (400, &json!("invalid_grant")), "{status}");
+        assert_eq!(connector.refresh(&held).await.json()["error"], "invalid_grant", "{status}");
+    }
+}
+
 /// A successor that was presented was received, even if what was asked with it was refused: no answer was lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_refresh_still_marks_the_successor_as_used() {
@@ -414,8 +448,6 @@ async fn refresh_that_repeats_the_requested_scopes_gets_what_was_approved() {
             "skills:read entities:read",
             "skills:read entities:read",
         ),
-        // Of what is repeated nothing was approved.
-        (ALL, &["tools:execute", "skills:read"], "tools:execute skills:read", "views:read", "views:read"),
         // Unknown scopes are left out, beside known ones and alone.
         ("openid skills:read", &[], "openid skills:read", "skills:read", "skills:read"),
         ("skills:read", &[], "openid profile", "skills:read", "skills:read"),
@@ -442,6 +474,37 @@ async fn refresh_that_repeats_the_requested_scopes_gets_what_was_approved() {
         assert_eq!(claims(&again.access).1["scope"], carried, "{case}");
         assert_eq!((again.scope.as_str(), first.scope.as_str()), (named, named), "{case}");
         assert!(again.refresh.is_some(), "{case}");
+    }
+}
+
+/// RFC 6749 §6: who names scopes that they do not have never gets others in their place. All of what was requested at first means what
+/// was approved of it; a part of it means that part.
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_whose_scopes_leave_nothing_is_refused() {
+    const ALL: &str = "tools:execute skills:read views:read";
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    let ask = connector.authorization_request(ALL);
+    let approved = ana.approve_without(&ask, "acme", &["skills:read"]).await;
+    let tokens = connector.exchange(&ask, &approved.redirect_parameters()["code"]).await.tokens(&test_system);
+    let mut refresh = tokens.refresh.unwrap();
+
+    // What was not approved, and then what the role no longer allows.
+    for (role, named) in
+        [("owner", "skills:read"), ("viewer", "tools:execute"), ("viewer", "tools:execute skills:read")]
+    {
+        test_system.set_role("acme", "ana@example.com", role).await;
+        let refused = connector.refresh_with(&refresh, &[("scope", named)]).await;
+        assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_scope")), "{named}: {refused:?}");
+    }
+    test_system.set_role("acme", "ana@example.com", "owner").await;
+    for (named, carried) in
+        [(ALL, "tools:execute views:read"), ("views:read", "views:read"), ("skills:read views:read", "views:read")]
+    {
+        let again = connector.refresh_with(&refresh, &[("scope", named)]).await.tokens(&test_system);
+        assert_eq!(claims(&again.access).1["scope"], carried, "{named}");
+        refresh = again.refresh.unwrap();
     }
 }
 

@@ -85,6 +85,8 @@ async fn valid_session_counts_among_cookies_of_one_name() {
         vec![(first, start), (second, "planted"), (second, end), (second, "planted-too")],
         vec![(SESSION_COOKIE, "planted"), (first, start), (second, end)],
         vec![(first, "planted"), (first, start), (first, "planted-too"), (second, end)],
+        vec![(SESSION_COOKIE, "planted"), ("sb-one-auth-token", ana)],
+        vec![(SESSION_COOKIE, ended), ("sb-one-auth-token", ana), ("sb-two-auth-token", again)],
     ] {
         let page = open_with(&test_system, &url, &cookies).await;
 
@@ -109,6 +111,9 @@ async fn sessions_of_two_people_are_nobody() {
         vec![(SESSION_COOKIE, ben), (SESSION_COOKIE, ana), (SESSION_COOKIE, ben)],
         vec![(SESSION_COOKIE, ana), (first, start), (second, end)],
         vec![("sb-one-auth-token", ana), ("sb-two-auth-token", ben)],
+        // No name hides another, whichever the settings give.
+        vec![(SESSION_COOKIE, ana), ("sb-two-auth-token", ben)],
+        vec![("sb-two-auth-token", ana), (first, start), (second, end)],
         many.chain([(SESSION_COOKIE, ana)]).collect(),
     ] {
         for page in [url.as_str(), "/admin"] {

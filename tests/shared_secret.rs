@@ -141,6 +141,59 @@ async fn planted_token_does_not_keep_a_session_from_being_looked_at() {
     assert!(is_consent(&page) && page.body.contains(ANA), "{page:?}");
 }
 
+/// However many tokens come in one request: Supabase is asked about them until it does not know one.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_has_one_question_in_vain() {
+    let login = ("LoginUrl".to_owned(), "https://app.example.com/sign-in".to_owned());
+    let setting = ("SupabaseSharedSecret".to_owned(), "yes".to_owned());
+    let test_system = TestSystem::with(|options| options.parameters = [login, setting].into()).await;
+    test_system.supabase().use_shared_secret(true);
+    let url = test_system.connector("Claude").await.authorization_request("skills:read").url;
+    let genuine = [session(&test_system, ANA, "ana-demo").await, session(&test_system, ANA, "ana-demo").await];
+    let forged = |number: i64| {
+        let claims = json!({ "exp": test_system.now() + 600 + number });
+        let token = altered(&access_token(&genuine[0]), &json!({}), &claims);
+        cookie(&json!({ "access_token": token, "refresh_token": "x", "expires_at": 1 }))
+    };
+    let open = async |values: &[String]| {
+        let before = test_system.supabase().request_count(USER);
+        let names = ["sb-a-auth-token", SESSION_COOKIE, "sb-b-auth-token"].into_iter().cycle();
+        let cookies: Vec<_> = names.zip(values).map(|(name, value)| format!("{name}={value}")).collect();
+        let page = test_system.send(test_system.http().get(&url).header("cookie", cookies.join("; "))).await;
+        (page.status, test_system.supabase().request_count(USER) - before)
+    };
+
+    let many: Vec<_> = (0..5).map(forged).collect();
+    assert_eq!(open(&many).await, (503, 1));
+    assert_eq!(open(&genuine).await, (200, 2), "what Supabase knows is no question in vain");
+    let [ana, _] = genuine.clone();
+    assert_eq!(open(&[forged(5), ana.clone()]).await, (200, 1), "which is known by now");
+    assert_eq!(open(&[forged(5), ana]).await, (200, 0));
+}
+
+/// While there are no keys of the project, it is asked for them once a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_cannot_be_had_are_asked_for_once_a_second() {
+    const JWKS: &str = "/auth/v1/.well-known/jwks.json";
+    let test_system = TestSystem::new().await;
+    let url = test_system.connector("Claude").await.authorization_request("skills:read").url;
+    let ana = test_system.person(ANA);
+    ana.set_cookie(SESSION_COOKIE, &session(&test_system, ANA, "ana-demo").await);
+    test_system.supabase().set_path_down(JWKS, true);
+    for _ in 0..3 {
+        let before = test_system.supabase().request_count(JWKS);
+        for _ in 0..4 {
+            let page = ana.open(&url).await;
+            assert!(page.status == 503 && page.header("retry-after").is_some(), "{page:?}");
+        }
+        assert_eq!(test_system.supabase().request_count(JWKS) - before, 1);
+        test_system.advance(1);
+    }
+
+    test_system.supabase().set_path_down(JWKS, false);
+    assert!(is_consent(&ana.open(&url).await));
+}
+
 /// With `no`, a session of the secret is none, and whoever signs in is told whom to tell.
 #[tokio::test(flavor = "multi_thread")]
 async fn unused_secret_signs_nobody_in() {

@@ -207,6 +207,7 @@ async fn iam_policies_allow_exactly_the_calls_made() {
     for _ in 0..2 {
         assert_eq!(test_system.call(Some(&test_system.api_key()), "tools/list", json!({})).await.status, 200);
     }
+    calls_with_a_key_that_a_key_made(&test_system).await;
     let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
     assert_eq!(ana.approve(&connector.authorization_request("skills:read"), "acme").await.status, 303);
@@ -296,6 +297,15 @@ async fn loses_what_a_banned_person_has(test_system: &TestSystem) {
     assert_eq!(test_system.call(Some(&key), "tools/list", json!({})).await.status, 200);
     test_system.supabase().set_banned("ben@example.com", true);
     assert_eq!(test_system.system().invoke("people", "{}").await, Some(Ok("null".to_owned())));
+}
+
+async fn calls_with_a_key_that_a_key_made(test_system: &TestSystem) {
+    let (key, _) = test_system.create_api_key("ana@example.com", "acme", "skills:read connections:manage", None).await;
+    let new = test_system.http().post(test_system.at("/admin/api/tenants/acme/keys")).bearer_auth(&key);
+    let new = new.header("content-type", "application/json").body(r#"{"name":"child","scopes":["skills:read"]}"#);
+    let child = test_system.send(new).await.json()["key"].as_str().unwrap().to_owned();
+    test_system.track_secret(&child);
+    assert_eq!(test_system.call(Some(&child), "tools/list", json!({})).await.status, 200);
 }
 
 /// What people and scripts do at `/admin`: each once.

@@ -21,13 +21,13 @@ async fn consent_page(ana: &Person<'_>, connector: &Connector<'_>) -> String {
     page.body
 }
 
-/// A registration counts as a document does: where the codes can go decides.
+/// A registration counts as a document does: where the codes can go decides. What it calls itself is no heading there either.
 #[tokio::test(flavor = "multi_thread")]
-async fn heading_is_the_name_where_it_is_vouched_for_and_the_host_elsewhere() {
+async fn heading_is_a_name_that_the_deployment_knows_or_the_host() {
     let test_system = TestSystem::new().await;
     let ana = signed_in(&test_system).await;
     for (redirect_uris, heading, vouched) in [
-        (&[CALLBACK][..], "<h1><bdi>Acme</bdi> wants to work in Amble as you", true),
+        (&[CALLBACK][..], "<h1><bdi>claude.ai</bdi> wants to work in Amble as you", true),
         (&[EVIL], "<h1><bdi>evil.example</bdi> wants to work in Amble as you", false),
         (&[CALLBACK, EVIL], "<h1><bdi>claude.ai</bdi> wants to work in Amble as you", false),
         (&["https://claude.ai:8443/cb"], "<h1><bdi>claude.ai</bdi> wants to work in Amble as you", false),
@@ -38,9 +38,17 @@ async fn heading_is_the_name_where_it_is_vouched_for_and_the_host_elsewhere() {
         let page = consent_page(&ana, &connector).await;
 
         assert!(page.contains(heading), "{redirect_uris:?} {page}");
-        let said = ["Verified:", "It calls itself “<bdi>Acme</bdi>”; we have not verified that name", WARNING];
-        assert_eq!(said.map(|it| page.contains(it)), [vouched, !vouched, !vouched], "{redirect_uris:?} {page}");
+        let said = ["Verified:", "calls itself “<bdi>Acme</bdi>”; we have not verified that name", WARNING];
+        assert_eq!(said.map(|it| page.contains(it)), [vouched, true, !vouched], "{redirect_uris:?} {page}");
     }
+    for (name, shown) in [("Claude", "Claude"), ("CLAUDE  code", "Claude Code")] {
+        let page = consent_page(&ana, &test_system.connector(name).await).await;
+        assert!(page.contains(&format!("<h1><bdi>{shown}</bdi> wants to work in Amble as you")), "{page}");
+        assert!(page.contains("Verified:") && !page.contains("calls itself") && !page.contains(WARNING), "{page}");
+    }
+    // Nowhere on the page does a name of one's own stand where that of the client would.
+    let page = consent_page(&ana, &test_system.connector("Amble Security Update").await).await;
+    assert_eq!(page.matches("Amble Security Update").count(), 1, "{page}");
     let added = test_system.confidential_client("acme-cowork", "cs_made-up").await;
     let page = consent_page(&ana, &added).await;
     assert!(page.contains("<h1><bdi>Acme for Cowork</bdi> wants") && !page.contains(WARNING), "{page}");

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds template.yaml, samconfig.toml, access.yaml and events/ to their promises, without an AWS account.
+"""Holds template.yaml, samconfig.toml, access.yaml, infra/edge and events/ to their promises, without an AWS account.
 
     python infra/deployment/check.py        needs `pip install aws-sam-cli openapi-generator-cli`, Java, and no network
 
@@ -36,6 +36,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+import edge_template
 import openapi
 import rights
 from intrinsics import Deployment
@@ -60,10 +61,13 @@ DEPLOYMENTS = {
     "by default": {},
     "with a domain of its own": OWN_DOMAIN,
     "with a login of its own": {"LoginUrl": "https://app.amble.test/sign-in"},
+    "beside the product": {"ResourceUrl": "https://app.amble.test/api/mcp/server", "AdminPath": "/connect/admin", "AuthPath": "/connect/auth"},
     "with two keys": {"SigningKeys": "first,second", "SecondSigningKeySpec": "ECC_NIST_P256"},
     "on x86_64": {"Architecture": "x86_64"},
     "with a captcha": {"CaptchaProvider": "turnstile", "CaptchaSiteKey": "1x00000000000000000000AA"},
     "with memberships": {"MembershipSecrets": "whsec_" + "a" * 32, "SupabaseSecretKey": "sb_secret_" + "a" * 32},
+    "with forwarded addresses": {"ForwardingSecret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:key-AbCdEf"},
+    "with an edge": OWN_DOMAIN | {"EdgeSecretDigests": "0" * 64 + "," + "1" * 64, "EdgeOnly": "yes", "EdgeAddress": "d111111abcdef8.cloudfront.net", "ClientAddress": "cloudfront"},
     "with all there is": OWN_DOMAIN
     | {"SigningKeys": "second,first", "LoginUrl": "https://app.amble.test/sign-in", "ToolFunctions": "arn:aws:lambda:us-east-1:111122223333:function:a", "McpConcurrency": "50", "AlarmEmail": "ops@amble.test", "MonthlyBudget": "100", "DetailedMetrics": "Enabled"},
 }
@@ -135,6 +139,11 @@ def parameters_refuse_what_cannot_work(subject):
         ("Issuer", ["https://connect.example.com", "https://abc123.execute-api.us-east-1.amazonaws.com"], ["", "http://connect.example.com", "https://connect.example.com/", "https://connect.example.com/x", "https://Connect.example.com", "https://connect.example.com:443", "https://localhost", "https://a.b?c", " https://a.b"]),
         ("CertificateArn", ["", "arn:aws:acm:eu-west-1:123456789012:certificate/0-a"], ["x", "arn:aws:iam::123456789012:server-certificate/x"]),
         ("HostedZoneId", ["", "Z0123456789ABC"], ["example.com"]),
+        ("ResourceUrl", ["", "https://app.example.com/api/mcp/server"], ["https://app.example.com", "https://app.example.com/", "https://app.example.com/mcp", "https://app.example.com/api/mcp/server/", "https://app.example.com:8443/api/mcp/server", "http://app.example.com/api/mcp/server", "https://App.example.com/api/mcp/server"]),
+        *(
+            (path, ["/admin", "/auth", "/connect/admin", "/api/connect", "/sign-in", "/oauth2"], ["", "/", "admin", "/admin/", "//admin", "/Admin", "/a_b", "/a.b", "/-a", "/oauth", "/oauth/admin", "/api", "/api/mcp/admin", "/hooks/a", "/tools", "/workspace", "/.well-known/a", "/{a}"])
+            for path in ("AdminPath", "AuthPath")
+        ),
         ("ProductName", ["Amble", "A"], ["", " Amble", "Amble ", "x" * 65]),
         ("Logo", ["", "data:image/svg+xml;base64,PHN2Zy8+", "data:image/png;base64,iVBORw0KGgo="], ["https://cdn.example/logo.svg", "data:text/html;base64,PHN2Zy8+", "data:image/svg+xml,<svg/>", "data:image/png;base64,"]),
         ("AccentColor", ["", "#1d4ed8", "#FFCC00"], ["1d4ed8", "#1d4ed", "red", "#1d4ed8;"]),
@@ -152,6 +161,7 @@ def parameters_refuse_what_cannot_work(subject):
         *((name, ["", "https://tools.example.com", "https://a.example,http://10.0.0.5:8080", "https://localhost.example.com"], ["*", "tools.example.com", *OWN_MACHINE]) for name in ("OutboundAllow", "ClientMetadataAllow")),
         ("AlarmEmail", ["", "ops@example.com"], ["ops", "a@b", "a@example.com,b@example.com", "a b@example.com"]),
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
+        ("ForwardingSecret", ["", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:supabase/sign-in-AbCdEf"], ["sb_secret_" + "a" * 32, "arn:aws:secretsmanager:eu-west-1:123456789012:secret:*", "supabase/sign-in"]),
         ("SupabaseSecretKey", ["", "none", "sb_secret_" + "a" * 32], ["sb_publishable_" + "a" * 32, "sb_secret_", "eyJ" + "a" * 32]),
         ("MembershipSecrets", ["", "none", "whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=", "whsec_" + "a" * 86 + "==," + "whsec_" + "a" * 32], ["a" * 32, "whsec_" + "a" * 31, "whsec_" + "-" * 32, "whsec_" + "a" * 32 + ","]),
     ]:
@@ -194,6 +204,11 @@ def placeholders_are_refused(subject):
     for given, said in [
         ({"HostedZoneId": "Z1"}, "CertificateArn"),
         ({"MonthlyBudget": "5"}, "AlarmEmail"),
+        ({"EdgeAddress": "d1.cloudfront.net"}, "zone"),
+        ({"EdgeOnly": "yes"}, "EdgeSecretDigests"),
+        ({"ClientAddress": "cloudfront"}, "EdgeSecretDigests"),
+        ({"ClientAddress": "unknown", "ForwardingSecret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:key"}, "ClientAddress"),
+        ({"AdminPath": "/connect", "AuthPath": "/connect"}, "the same path"),
         ({"CaptchaProvider": "turnstile"}, "CaptchaSiteKey"),
         ({"CaptchaSiteKey": "1x00000000000000000000AA"}, "CaptchaProvider"),
     ]:
@@ -903,7 +918,7 @@ def listed(value):
 def main():
     logging.disable(logging.WARNING)
     subject, passed, failed = TemplateUnderTest(), 0, 0
-    questions = [f for f in [*globals().values(), *vars(rights).values()] if getattr(f, "__code__", None) and f.__code__.co_flags & 0x20]  # the generators of both files, in order
+    questions = [f for f in [*globals().values(), *vars(rights).values(), *vars(edge_template).values()] if getattr(f, "__code__", None) and f.__code__.co_flags & 0x20]  # the generators of these files, in order
     for question in questions:
         problems = list(dict.fromkeys(question(subject)))
         passed, failed = passed + (not problems), failed + bool(problems)

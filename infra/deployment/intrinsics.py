@@ -1,4 +1,4 @@
-"""CloudFormation's functions, worked out for given parameters: those that template.yaml uses."""
+"""CloudFormation's functions, worked out for given parameters: those that template.yaml and infra/edge/template.yaml use."""
 
 import re
 
@@ -61,5 +61,6 @@ FUNCTIONS = {
     "Fn::If": lambda self, choice: self.value(choice[1 if self.value({"Condition": choice[0]}) else 2]),
     "Fn::Not": lambda self, one: not self.value(one[0]),
     "Fn::Or": lambda self, these: any(map(self.value, these)),
+    "Fn::Split": lambda self, both: self.value(both[1]).split(both[0]),
     "Fn::Sub": Deployment.substituted,
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Deploys the template to an emulator of AWS, and uses the deployment as clients, people and operators do.
+"""Deploys the templates to an emulator of AWS, and uses the deployment as clients, people and operators do.
 
     python infra/emulator/deploy.py [folder of the programs]     target/lambda, unless another is named
 
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from connection import equal
+from edge import requests_pass_through_the_edge
 from emulator import BUCKET, Emulator, Stack, supabase
 from events import replay
 from omissions import omissions_are_needed, permissions_are_enforced
@@ -109,6 +110,9 @@ def test(deployment):
         everything_is_deployed(stack, template, omitted)
         deployment.connects()
         equal(items(emulator, lasting), kept, "what the retained tables hold")
+
+    with step("the edge"):
+        requests_pass_through_the_edge(emulator)
 
     with step("whether each omission is still needed"):
         omissions_are_needed(deployment, template, parameters)

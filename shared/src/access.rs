@@ -12,8 +12,9 @@ use crate::oauth::scope::Scopes;
 use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::signing_keys::verifier::VerifiedAccessToken;
-use crate::store::api_keys::{ApiKeyError, ApiKeyRecord};
+use crate::store::api_keys::{ApiKeyError, ApiKeyRecord, KeyBasis};
 use crate::store::directory::Membership;
+use crate::store::workspace_layout::WorkspaceLayout;
 
 /// What an authenticated caller may do, in the one tenant that they can reach.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub struct Access {
     allowed_by_role: Scopes,
     denied: Scopes,
     scope_meaning: ScopeMeaning,
+    workspace_layout: WorkspaceLayout,
     principal: Principal,
 }
 
@@ -106,6 +108,7 @@ impl Access {
             allowed_by_role: membership.map_or(Scopes::NONE, |membership| membership.role.permissions),
             denied: grant.denied,
             scope_meaning: grant.scope_meaning,
+            workspace_layout: membership.map_or(WorkspaceLayout::Whole, |membership| membership.layout),
             principal: Principal::Client {
                 grant: grant.id.clone(),
                 client: approval.client.clone(),
@@ -118,14 +121,14 @@ impl Access {
     /// From an API key at `resource`, as far as its maker's role allows now.
     ///
     /// # Errors
-    /// When `presented` is not the key, `resource` is another tenant's, or `membership` is not the one under which it was made.
+    /// When `presented` is not the key, `resource` is another tenant's, or `basis` does not carry the key.
     pub fn from_api_key(
         presented: &ApiKey,
         record: ApiKeyRecord,
         resource: &Resource,
-        membership: &Membership,
+        basis: &KeyBasis,
     ) -> Result<Self, ApiKeyError> {
-        let scopes = record.authorize(presented, membership)?;
+        let scopes = record.authorize(presented, basis)?;
         if !resource.serves(&record.tenant) {
             return Err(ApiKeyError::OtherMembership);
         }
@@ -133,9 +136,10 @@ impl Access {
             tenant: record.tenant,
             person: record.maker,
             scopes,
-            allowed_by_role: membership.role.permissions,
+            allowed_by_role: basis.membership.role.permissions,
             denied: Scopes::NONE,
             scope_meaning: record.scope_meaning,
+            workspace_layout: basis.membership.layout,
             principal: Principal::ApiKey(record.id),
         })
     }
@@ -184,6 +188,12 @@ impl Access {
     #[must_use]
     pub const fn scope_meaning(&self) -> ScopeMeaning {
         self.scope_meaning
+    }
+
+    /// In which partitions the workspace of the tenant lies.
+    #[must_use]
+    pub const fn workspace_layout(&self) -> WorkspaceLayout {
+        self.workspace_layout
     }
 
     /// Who calls: a client under a grant, or an API key.

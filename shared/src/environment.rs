@@ -7,10 +7,12 @@ use thiserror::Error;
 
 use crate::aws::{self, error::AwsConfigError};
 use crate::clock::Clock;
+use crate::http::public_paths::PublicPaths;
 use crate::invoker::Invoker;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::refresh_token::RefreshTokenKey;
 use crate::oauth::requested_scopes::RequestedScopes;
+use crate::oauth::resource::ResourceServer;
 use crate::oauth::vouched_hosts::VouchedHosts;
 use crate::signing_keys::derived_secret;
 use crate::signing_keys::keyring::{Keyring, PublicKeys};
@@ -22,6 +24,7 @@ use crate::store::clients::Clients;
 use crate::store::directory::Directory;
 use crate::store::grants::Grants;
 use crate::store::workspace::Workspaces;
+use crate::stored_secret::StoredSecret;
 use crate::upstream_error::UpstreamError;
 
 /// Everything a function is given: its variables, clients of AWS, and the time.
@@ -109,6 +112,30 @@ impl Environment {
         Issuer::parse(&issuer).ok_or(ConfigError::Unusable("ISSUER", "an https origin without path or trailing slash"))
     }
 
+    /// `RESOURCE_URL`: where the MCP server is, if not at the issuer's origin.
+    ///
+    /// # Errors
+    /// When it is no such address, or the issuer is missing.
+    pub fn resource_server(&self) -> Result<ResourceServer, ConfigError> {
+        let issuer = self.issuer()?;
+        let Some(url) = self.optional("RESOURCE_URL") else { return Ok(ResourceServer::at_issuer(issuer)) };
+        let rule = "an https origin with /api/mcp/server after it";
+        ResourceServer::parse(issuer, &url).ok_or(ConfigError::Unusable("RESOURCE_URL", rule))
+    }
+
+    /// `ADMIN_PATH` and `AUTH_PATH`: where people find the console and the sign-in page.
+    ///
+    /// # Errors
+    /// When one of them cannot be used, or not beside the other.
+    pub fn public_paths(&self) -> Result<PublicPaths, ConfigError> {
+        let given = |name, of_api: &str| self.optional(name).unwrap_or_else(|| of_api.to_owned());
+        let [admin, auth] = [("ADMIN_PATH", PublicPaths::ADMIN), ("AUTH_PATH", PublicPaths::AUTH)];
+        let paths = PublicPaths::parse(&given(admin.0, admin.1), &given(auth.0, auth.1));
+        let rule =
+            "with AUTH_PATH two paths of lower-case words, neither below the other nor below what else is served";
+        paths.ok_or(ConfigError::Unusable("ADMIN_PATH", rule))
+    }
+
     /// `VOUCHED_HOSTS`: the hosts whose clients are vouched for; those of the pinned documents if it is not set.
     ///
     /// # Errors
@@ -129,6 +156,11 @@ impl Environment {
         let scopes = RequestedScopes::parse(&text).ok().flatten();
         let is_known = |word: &str| !RequestedScopes::from_stored(word).scopes().is_empty();
         scopes.filter(|_| text.split(' ').all(is_known)).ok_or(ConfigError::Unusable("DEFAULT_SCOPES", rule))
+    }
+
+    /// The secret in Secrets Manager whose ARN the variable `name` has. None if it has none.
+    pub(crate) fn stored_secret(&self, name: &'static str) -> Option<StoredSecret> {
+        Some(StoredSecret::new(aws::secrets_manager(&self.aws), self.optional(name)?))
     }
 
     /// `PRODUCT_NAME`: what pages call the product.
@@ -171,12 +203,12 @@ impl Environment {
         Ok(Directory::new(self.dynamodb(), self.required("TABLE_DIRECTORY")?))
     }
 
-    /// The table of `TABLE_WORKSPACE`.
+    /// The table of `TABLE_WORKSPACE`. Operators learn from that of `TABLE_DIRECTORY` where a tenant's items lie.
     ///
     /// # Errors
-    /// When the table is not named.
+    /// When a table is not named.
     pub fn workspaces(&self) -> Result<Workspaces, ConfigError> {
-        Ok(Workspaces::new(self.dynamodb(), self.required("TABLE_WORKSPACE")?))
+        Ok(Workspaces::new(self.dynamodb(), self.required("TABLE_WORKSPACE")?, self.directory()?))
     }
 
     /// The budgets of people and tenants, in the table of `TABLE_WORKSPACE`: `BUDGET_PERCENT` of what they are by default.

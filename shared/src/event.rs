@@ -170,6 +170,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Deadline;
+    use crate::http::edge::Edge;
     use crate::lambda::{self, ExecutionEnvironment, Function, Request, Response};
 
     /// Answers with the address that it was asked.
@@ -203,7 +204,7 @@ mod tests {
     /// Status and body.
     async fn answer(event: &str) -> Result<(u64, String), lambda::Error> {
         let answer = lambda::invoke(
-            &Arc::new(ExecutionEnvironment::new(Echo)),
+            &Arc::new(ExecutionEnvironment::new(Echo, Edge::default())),
             event,
             "amble-echo",
             "made-up".to_owned(),

@@ -98,6 +98,20 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
         Ok(outcome)
     }
 
+    /// Takes a person out of a tenant, with all connections and API keys that they have there.
+    ///
+    /// # Errors
+    /// When DynamoDB fails: it can be done again.
+    pub async fn remove_member(&self, membership: &Membership) -> Result<(), UpstreamError> {
+        let Membership { tenant, person, .. } = membership;
+        let instance = membership.basis.approval.membership;
+        let connections = ConnectionsRef { tenant, person: Some(person), client: None, instance };
+        self.announce(connections);
+        self.directory.remove_member(tenant, person, self.now).await?;
+        self.confirm(connections, None);
+        Ok(())
+    }
+
     /// Ends all connections of a client in a tenant, or of everybody there without a client. `numbers` are those of the tenant when
     /// it was decided. Then it searches for what the client that was ended longest ago has left, so that its number may go.
     ///

@@ -18,7 +18,9 @@ use crate::aws::{self, http_connector};
 use crate::clock::Deadline;
 use crate::environment::{ConfigError, Environment};
 use crate::event::Event;
+use crate::http::client_address;
 use crate::http::cors;
+use crate::http::edge::{AroundEdge, Edge};
 use crate::http::error_response::ErrorResponse;
 use crate::http::parameters::ParameterError;
 use crate::http::response::{self, Reason};
@@ -59,7 +61,10 @@ pub trait Listener: Send + Sync + 'static {
 pub async fn serve<F: Function>(
     function: impl AsyncFnOnce(&Environment) -> Result<F, ConfigError>,
 ) -> Result<(), Error> {
-    let served = Arc::new(ExecutionEnvironment::new(start(function).await?));
+    let served = async |environment: &Environment| {
+        Ok(ExecutionEnvironment::new(function(environment).await?, Edge::new(environment)?))
+    };
+    let served = Arc::new(start(served).await?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let served = Arc::clone(&served);
         let deadline = Deadline::at(event.context.deadline());
@@ -115,13 +120,14 @@ pub async fn invoke(
 /// A function in an execution environment.
 pub struct ExecutionEnvironment<F> {
     function: F,
+    edge: Edge,
     warm: AtomicBool,
 }
 
 impl<F: Function> ExecutionEnvironment<F> {
-    /// In one that is new.
-    pub const fn new(function: F) -> Self {
-        Self { function, warm: AtomicBool::new(false) }
+    /// In one that is new, behind `edge`.
+    pub const fn new(function: F, edge: Edge) -> Self {
+        Self { function, edge, warm: AtomicBool::new(false) }
     }
 
     /// The answer to an event, as API Gateway takes it. A request has its [`Deadline`] among its extensions.
@@ -147,13 +153,21 @@ impl<F: Function> ExecutionEnvironment<F> {
         if method == Method::HEAD {
             *request.method_mut() = Method::GET;
         }
-        let context = RequestContext::new(request_attributes::<F>(&request));
+        let mut attributes = request_attributes::<F>(&request);
+        let admitted = self.edge.admit(&mut request, attributes.ip.as_deref().and_then(|ip| ip.parse().ok()));
+        if let Ok(Some(address)) = admitted {
+            attributes.ip = Some(address.to_string());
+            attributes.subscriber = Some(client_address::subscriber(address));
+        }
+        let context = RequestContext::new(attributes);
         if !self.warm.swap(true, Ordering::Relaxed) {
             context.with_metrics(RequestMetrics::count_cold_start);
         }
-        let mut response = match malformed {
-            None => context.clone().scope(self.function.handle(request)).await,
-            Some(malformed) => context.clone().scope(self.function.handle_malformed(request, malformed)).await,
+        let mut response = match (malformed, admitted) {
+            // Its headers are gone, and with them the proof of the edge. The answer costs nothing, and is the same for everybody.
+            (Some(malformed), _) => context.clone().scope(self.function.handle_malformed(request, malformed)).await,
+            (None, Ok(_)) => context.clone().scope(self.function.handle(request)).await,
+            (None, Err(AroundEdge)) => AroundEdge::response(),
         };
         // HEAD is GET without the body (RFC 9110 §9.3.2). Clients ask so for the challenge, uptime checks for anything.
         if method == Method::HEAD {
@@ -174,5 +188,5 @@ fn request_attributes<F: Function>(request: &Request) -> RequestAttributes {
         _ => (None, None),
     };
     let invocation = lambda.map(|context| context.request_id.clone()).unwrap_or_default();
-    RequestAttributes { function: F::NAME, stack, request: id, invocation, ip }
+    RequestAttributes { function: F::NAME, stack, request: id, invocation, ip, subscriber: None }
 }

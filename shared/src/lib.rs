@@ -14,6 +14,7 @@
 //! | [`upstream_error`], [`upstream_call`] | all that call a service |
 //! | [`aws`] | all: the clients of AWS |
 //! | [`invoker`] | mcp; apart, because only `shared` knows AWS |
+//! | `stored_secret` | login: what must not be in a variable |
 //! | [`signing_keys`] | token and mcp sign; wellknown, revoke, mcp verify |
 //! | [`store`] | register, authorize, token, revoke, mcp, feed; the local system writes through it |
 //! | [`entitlement`] | token, mcp, admin; apart, because nobody issues or lets in without one |
@@ -49,6 +50,7 @@ pub mod outbound;
 pub mod revocation;
 pub mod signing_keys;
 pub mod store;
+mod stored_secret;
 pub mod strict_json;
 pub mod telemetry;
 pub mod token_bucket;

@@ -5,7 +5,7 @@ use crate::oauth::api_key::ApiKeyId;
 use crate::oauth::grant::RevocationReason;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::store::api_keys::{Actor, ApiKeys};
-use crate::store::grants::Grants;
+use crate::store::grants::{Grants, NewGrant, PutGrant};
 use crate::telemetry::audit::{ConnectionRef, Event, LogRecorder, Recorder};
 use crate::upstream_error::UpstreamError;
 
@@ -82,6 +82,19 @@ impl<R: Recorder> AnnouncedRevocation<'_, R> {
             recorder.record_event(&Event::GrantEnded { connection, reason: reason.as_str(), by });
         }
         Ok(revoked)
+    }
+
+    /// Stores `new` in place of the grant, which ends in the same transaction, if nobody has used it for long.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn replace(self, new: NewGrant<'_>, now: Timestamp) -> Result<PutGrant, UpstreamError> {
+        let Self { grants, recorder, connection, reason, by } = self;
+        let put = grants.put(new, Some((connection.grant, reason)), now).await?;
+        if matches!(put, PutGrant::Made) {
+            recorder.record_event(&Event::GrantEnded { connection, reason: reason.as_str(), by });
+        }
+        Ok(put)
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Browser<'w> {
 impl<'w> Browser<'w> {
     pub(crate) async fn start(test_system: &'w TestSystem, engine: Engine) -> Self {
         let network = Proxy::start(&[&test_system.issuer(), test_system.system().supabase_url()]).await;
-        let running = engine.start(test_system.http(), network.address).await;
+        let running = engine.start(test_system.http().inner(), network.address).await;
         Self { test_system, running, network }
     }
 

@@ -230,7 +230,14 @@ impl GrantModel {
         };
         let entitled: Permissions = self.approved.iter().copied().filter(|scope| role.allows(scope)).collect();
         let narrowed: Permissions = entitled.intersection(&asked).copied().collect();
-        let permissions = if narrowed.is_empty() { entitled } else { narrowed };
+        if narrowed.is_empty() && !asked.is_empty() {
+            // The role does not allow any of it now.
+            if verdict == "current" {
+                self.use_generation(generation);
+            }
+            return (ExpectedResponse::InvalidScope, judged);
+        }
+        let permissions = if asked.is_empty() { entitled } else { narrowed };
         let named = told(&permissions, true, requested_scope);
         let mut after = active;
         let mut told = judged;
@@ -268,6 +275,17 @@ impl GrantModel {
                 (answer, Vec::new())
             }
             Err(why) => (ExpectedResponse::Unauthorized, self.end(why)),
+        }
+    }
+
+    /// What is so after a request that was not carried out: the newest refresh token counts as presented all the same.
+    pub(crate) fn present(&mut self, presented: &PresentedToken) {
+        let ExpectedState::Active(active) = &self.state else { return };
+        match presented.token {
+            Token::Refresh { generation, .. } if presented.as_client && generation == active.generation => {
+                self.use_generation(generation);
+            }
+            _ => {}
         }
     }
 

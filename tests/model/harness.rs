@@ -26,7 +26,7 @@ use shared::revocation::Revocation;
 use shared::store::api_keys::{Actor, ApiKeys, CreateApiKeyError, NewApiKey};
 use shared::store::connections::ConnectionFilter;
 use shared::store::directory::{ConsentItems, Directory, PutTenantError, Tenant};
-use shared::store::grants::Grants;
+use shared::store::grants::{Grants, NewGrant};
 use shared::upstream_error::UpstreamError;
 use test_system::CALLBACK;
 use test_system::scheduler::Scheduler;
@@ -200,7 +200,8 @@ impl ModelHarness {
         let effective = Scopes::from_names(effective.filter(|scope| role.allows(scope)));
         let (grant, code) = Grant::approve(approval, challenge, redirect_uri);
         let client = client.expect("it is known");
-        let stored = self.grants.put(&grant, effective, (clients, &client), &pending, now).await;
+        let new = NewGrant { grant: &grant, effective, client: (clients, &client), pending: &pending };
+        let stored = self.grants.put(new, None, now).await;
         if stored.is_err() {
             // Perhaps it is there all the same. Nobody has its code, so it is nobody's.
             grants.revoke(&grant.id, RevocationReason::Administrator, now).await?;

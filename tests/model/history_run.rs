@@ -308,7 +308,9 @@ impl<'t> HistoryRun<'t> {
         let (answer, told) = after.request(&asked.presented, self.membership.carries(connection.under), now);
         let mut candidates = vec![PossibleOutcome { answers: vec![answer], told: Some(told), after: after.clone() }];
         if fault.is_some_and(|fault| !fault.goes_unnoticed()) {
-            for after in [connection.prediction.clone(), after] {
+            let mut presented = connection.prediction.clone();
+            presented.present(&asked.presented);
+            for after in [connection.prediction.clone(), presented, after] {
                 candidates.push(PossibleOutcome { answers: vec![ExpectedResponse::Unavailable], told: None, after });
             }
         }

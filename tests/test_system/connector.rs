@@ -12,6 +12,7 @@ use shared::oauth::resource::Resource;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::Digest;
 use shared::oauth::tenant::TenantId;
+use shared::store::grants::{NewGrant, PutGrant};
 use shared::store::pending_scopes::PendingScopes;
 
 use crate::TestSystem;
@@ -112,8 +113,9 @@ impl Connector<'_> {
         let challenge = CodeChallenge::from_digest(Digest::of(ask.verifier.as_bytes()));
         let redirect_uri = RedirectUri::parse(&self.redirect_uri).expect("an address");
         let (grant, code) = Grant::approve(approval, challenge, redirect_uri);
-        let (clients, pending) = ((system.clients(), &client), PendingScopes::default());
-        system.grants().put(&grant, scopes.permissions(), clients, &pending, now).await.expect("kept");
+        let (client, pending) = ((system.clients(), &client), PendingScopes::default());
+        let new = NewGrant { grant: &grant, effective: scopes.permissions(), client, pending: &pending };
+        assert!(matches!(system.grants().put(new, None, now).await, Ok(PutGrant::Made)), "kept");
         self.test_system.track_secret(&code.to_text());
         (ask, code.to_text())
     }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use serde_json::Value;
+
+use crate::placement::as_tests_say;
 
 /// An HTTP answer.
 #[derive(Clone, Debug)]
@@ -20,13 +23,18 @@ impl HttpResponse {
     /// # Panics
     /// When the connection breaks.
     pub async fn read(response: reqwest::Response) -> Self {
-        let status = response.status().as_u16();
+        let (status, origin) = (response.status().as_u16(), response.url().origin().ascii_serialization());
         let headers = response
             .headers()
             .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes());
+                (name.as_str().to_owned(), as_tests_say(&value, &origin, name == LOCATION))
+            })
             .collect();
-        let body = response.text().await.expect("the body arrives");
+        let is_page =
+            response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let body = as_tests_say(&response.text().await.expect("the body arrives"), &origin, is_page);
         Self { status, headers, body }
     }
 

@@ -11,6 +11,7 @@ pub mod connector;
 pub mod http_response;
 pub mod metadata_document_host;
 pub mod person;
+pub mod placement;
 pub mod product_feed;
 mod programs;
 pub mod recorded_calls;
@@ -48,6 +49,7 @@ use shared::store::directory::Membership;
 use connector::{Connector, Tokens};
 use http_response::HttpResponse;
 use person::Person;
+use placement::{Front, HttpClient};
 use programs::FakeClock;
 use scheduler::PausedClock;
 use tunnel::Tunnel;
@@ -58,7 +60,9 @@ pub const CALLBACK: &str = "https://claude.ai/api/mcp/auth_callback";
 /// A system and what its actors have seen.
 pub struct TestSystem {
     system: System,
-    http: reqwest::Client,
+    http: HttpClient,
+    /// What is in front of it, for as long as it is there.
+    _front: Front,
     /// By which the actors reach a system with a public URL.
     _tunnel: Option<Tunnel>,
     clock: Arc<AtomicI64>,
@@ -108,6 +112,7 @@ impl TestSystem {
         if options.interceptor.is_none() && options.table_faults.is_none() && !PausedClock::is_held() {
             options.table_faults = table_faults::from_env();
         }
+        let mut front = Front::of(&mut options);
         let (programs, fake_clock) = programs::from_env().unzip();
         options.programs = programs.or(options.programs);
         if let Some(fake_clock) = &fake_clock {
@@ -117,6 +122,7 @@ impl TestSystem {
         let system = Box::pin(System::start(options)).await.expect("the system starts");
         // Fails only when it is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        front.lead_to(system.local_origin()).await;
         let tunnel = match public_host {
             Some(host) => Some(Tunnel::start(&host, system.local_origin()).await),
             None => None,
@@ -128,8 +134,9 @@ impl TestSystem {
             },
             Tunnel::client,
         );
+        let http = HttpClient::new(http, &front, system.issuer(), system.local_origin());
         let secrets = Mutex::default();
-        let test_system = Self { http, _tunnel: tunnel, system, clock, fake_clock, secrets, logged };
+        let test_system = Self { http, _front: front, _tunnel: tunnel, system, clock, fake_clock, secrets, logged };
         if let Some(demo) = test_system.system.demo() {
             test_system.track_secret(&demo.api_key);
         }
@@ -214,7 +221,7 @@ impl TestSystem {
 
     /// For requests of one's own.
     #[must_use]
-    pub const fn http(&self) -> &reqwest::Client {
+    pub const fn http(&self) -> &HttpClient {
         &self.http
     }
 
@@ -557,7 +564,8 @@ impl TestSystem {
 
     /// POST of a form, with headers.
     pub async fn post_form_with(&self, url: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> HttpResponse {
-        let request = self.http.post(self.absolute(url)).body(person::encoded(fields));
+        let request =
+            self.http.post(self.absolute(url)).body(person::encoded(&self.http.placed_fields(&owned(fields))));
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         self.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
@@ -647,6 +655,10 @@ impl Drop for TestSystem {
             assert!(!logged.contains(secret.as_str()), "a secret was logged: {secret}");
         }
     }
+}
+
+fn owned(fields: &[(&str, &str)]) -> Vec<(String, String)> {
+    fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Where whoever runs the tests wants the tables: `TABLES_URL`, of moto or DynamoDB Local.

@@ -100,6 +100,10 @@ fn actions(call: &Call) -> Vec<AwsAction> {
             let name = text(&call.body["FunctionName"]);
             vec![made("lambda:InvokeFunction", name.rsplit(':').next().unwrap_or_default())]
         }
+        (Service::SecretsManager, operation) => {
+            let name = text(&call.body["SecretId"]);
+            vec![made(&format!("secretsmanager:{operation}"), name.rsplit(':').next().unwrap_or_default())]
+        }
         (Service::Kms, operation) => vec![made(&format!("kms:{operation}"), &text(&call.body["KeyId"]))],
         (Service::DynamoDb, operation @ ("BatchGetItem" | "BatchWriteItem")) => call.body["RequestItems"]
             .as_object()

@@ -75,6 +75,9 @@ struct ApiKeyJson {
     /// A user's id in Supabase Auth.
     #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     maker: String,
+    /// The key that made it: it ends with that one. Absent if no key made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
     #[cfg_attr(test, schemars(with = "Vec<ScopeName>"))]
     scopes: Vec<&'static str>,
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
@@ -235,9 +238,9 @@ impl Admin {
         if known.tenant != *tenant {
             return Err(refuse("another_tenant", AdminError::NotFound));
         }
-        let membership = self.directory.membership(&known.maker, &known.tenant).await?;
-        let membership = membership.ok_or_else(|| refuse("maker_gone", AdminError::MakerNotMember))?;
-        let tenant_admin = TenantAdmin::for_api_key(&presented, &known, membership).map_err(invalid_key)?;
+        let basis = self.keys.basis(&known, &self.directory, now).await?;
+        let basis = basis.ok_or_else(|| refuse("maker_gone", AdminError::MakerNotMember))?;
+        let tenant_admin = TenantAdmin::for_api_key(&presented, &known, basis).map_err(invalid_key)?;
         tenant_admin.map_err(|error| {
             audit::record(&Event::KeyRefused {
                 key: &presented.id.to_text(),
@@ -320,7 +323,7 @@ impl Admin {
         Ok(json(StatusCode::OK, &KeysPage { keys: keys.iter().map(ListedKeyJson::of).collect(), next }))
     }
 
-    /// The new key has at most the scopes and the lifetime of the key that makes it.
+    /// The new key has at most the scopes of the key that makes it, and ends with it.
     async fn api_create_key(
         &self,
         tenant_admin: &TenantAdmin,
@@ -391,6 +394,10 @@ impl Admin {
         if let Some(document) = description.as_object_mut() {
             let server = serde_json::json!([{ "url": self.issuer.as_str() }]);
             document.insert("servers".to_owned(), server);
+            if let Some(operations) = document.get_mut("paths").and_then(Value::as_object_mut) {
+                let as_in_the_api = std::mem::take(operations).into_iter();
+                operations.extend(as_in_the_api.map(|(path, it)| (self.layout.paths().of(&path).into_owned(), it)));
+            }
         }
         Ok(response::cacheable(response::json(StatusCode::OK, &description), 3600))
     }
@@ -402,6 +409,7 @@ impl ApiKeyJson {
             id: key.id.to_text(),
             name: key.name.as_str().to_owned(),
             maker: key.maker.to_string(),
+            parent: key.parent.as_ref().map(ApiKeyId::to_text),
             scopes: names(key.scopes),
             created: key.created.to_rfc3339(),
             expires: key.expires.map(Timestamp::to_rfc3339),

@@ -45,6 +45,8 @@ struct Row {
     name: String,
     may: Vec<&'static str>,
     maker: String,
+    /// The key that made it, if one did.
+    parent: Option<String>,
     /// Whether the person who looks at the page made it.
     own: bool,
     made: DateTime,
@@ -105,6 +107,10 @@ struct AlreadyCreatedKeyPage<'a> {
 const COPY: &str = include_str!("copy.js");
 
 impl Admin {
+    fn keys_path(&self, tenant_admin: &TenantAdmin) -> String {
+        self.layout.paths().admin(&format!("/{}/keys", tenant_admin.tenant()))
+    }
+
     pub(crate) async fn keys(
         &self,
         request: &PageRequest<'_>,
@@ -117,6 +123,7 @@ impl Admin {
             name: SanitizedText(key.name.as_str()).to_string(),
             may: permission::titles(key.scopes),
             maker: key.maker.to_string(),
+            parent: key.parent.as_ref().map(ApiKeyId::to_text),
             own: key.maker == request.person.person,
             made: DateTime(key.created),
             used: key.used.map(DateTime),
@@ -184,7 +191,7 @@ impl Admin {
             layout: &self.layout,
             nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),
             action: request.path,
-            back: &keys_path(tenant_admin),
+            back: &self.keys_path(tenant_admin),
             confirmation: csrf_token(&request.person, request.path, &description_step()),
             name: &draft.name,
             choices: tenant_admin.permissions().iter().map(choice).collect(),
@@ -222,7 +229,7 @@ impl Admin {
             fields,
             button: "Make the key",
             danger: false,
-            back: keys_path(tenant_admin),
+            back: self.keys_path(tenant_admin),
         };
         self.confirmation_page(request, &nav_bar, &change)
     }
@@ -255,7 +262,7 @@ impl Admin {
         let page = CreatedKeyPage {
             layout: &self.layout,
             nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),
-            back: &keys_path(tenant_admin),
+            back: &self.keys_path(tenant_admin),
             name: SanitizedText(known.name.as_str()).to_string(),
             key: &key.to_text(),
             may: permission::titles(known.scopes),
@@ -286,7 +293,7 @@ impl Admin {
         let page = AlreadyCreatedKeyPage {
             layout: &self.layout,
             nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),
-            back: &keys_path(tenant_admin),
+            back: &self.keys_path(tenant_admin),
             id: id.to_text(),
             key: known.map(|key| (SanitizedText(key.name.as_str()).to_string(), DateTime(key.created))),
         };
@@ -299,7 +306,7 @@ impl Admin {
         tenant_admin: &TenantAdmin,
     ) -> Result<Response, AdminError> {
         let (nav_bar, back) =
-            (NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"), keys_path(tenant_admin));
+            (NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"), self.keys_path(tenant_admin));
         if let Some(page) = self.outcome_page(request, &nav_bar, &back) {
             return Ok(page);
         }
@@ -311,7 +318,8 @@ impl Admin {
             let change = Confirmation {
                 title: format!("Revoke the API key “{}”?", IsolatedText(known.name.as_str())),
                 sentences: vec![
-                    "Whatever uses it is refused from the next call on.".to_owned(),
+                    "Whatever uses it is refused from the next call on. So is whatever uses a key that was made with it."
+                        .to_owned(),
                     "This cannot be undone: a new key has to be made and put in its place.".to_owned(),
                 ],
                 fields,
@@ -333,8 +341,4 @@ impl Admin {
 /// The field of the first form, for which its CSRF token is made.
 fn description_step() -> [(Cow<'static, str>, String); 1] {
     [("step".into(), "describe".to_owned())]
-}
-
-fn keys_path(tenant_admin: &TenantAdmin) -> String {
-    format!("/admin/{}/keys", tenant_admin.tenant())
 }

@@ -114,7 +114,7 @@ impl Admin {
         tenant_admin: &TenantAdmin,
     ) -> Result<Response, AdminError> {
         let nav_bar = NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "connections");
-        let back = format!("/admin/{}/connections", tenant_admin.tenant());
+        let back = self.layout.paths().admin(&format!("/{}/connections", tenant_admin.tenant()));
         if let Some(page) = self.outcome_page(request, &nav_bar, &back) {
             return Ok(page);
         }

@@ -35,6 +35,8 @@ mod route;
 mod tenant_admin;
 mod usage;
 
+use std::borrow::Cow;
+
 use http::Method;
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
@@ -126,8 +128,8 @@ impl Admin {
                     SignInAge::TooOld => {
                         let connection = parameters.value("connection").and_then(GrantId::parse);
                         let return_to = match connection.filter(|_| *route == Route::ChangePermissions) {
-                            Some(connection) => route::permissions_of(&connection),
-                            None => request.uri().path().to_owned(),
+                            Some(connection) => route::permissions_of(&connection, self.layout.paths()),
+                            None => self.public_path(request).into_owned(),
                         };
                         return Ok(response::see_other(&self.identity.reauthentication_url(&return_to)));
                     }
@@ -136,7 +138,7 @@ impl Admin {
             }
             self.verify_session_is_active(&person, grants_access).await?;
         }
-        let page_request = PageRequest { path: request.uri().path(), parameters, notice, person, is_post, now };
+        let page_request = PageRequest { path: &self.public_path(request), parameters, notice, person, is_post, now };
         let response = self.page_for(&page_request, route).await?;
         Ok(self.identity.clear_sign_in_mark(request, response))
     }
@@ -167,12 +169,17 @@ impl Admin {
         if !is_own_form || matches!(error, AdminError::Malformed(_)) {
             return error.page(&self.layout);
         }
-        let address = self.issuer.at(request.uri().path());
+        let address = self.issuer.at(&self.public_path(request));
         let redirect = match error.form_error() {
             Some(form_error) => flash::redirect(&address, &Notice::Refused(form_error), &self.issuer),
             None => response::see_other(&address),
         };
         response::with_reason(redirect, error)
+    }
+
+    /// The path of the request, as people have it.
+    fn public_path<'a>(&self, request: &'a Request) -> Cow<'a, str> {
+        self.layout.paths().of(request.uri().path())
     }
 
     /// An access token outlives its session by up to an hour. That is enough to read, and not enough to change
@@ -199,13 +206,13 @@ impl Admin {
     /// Redirects to sign in and returns to the address of the request; after a form to `/admin`, as the content of a
     /// form is not kept.
     fn sign_in(&self, request: &Request, error: NotSignedInError) -> Result<Response, AdminError> {
-        let path = request.uri().path();
+        let path = self.public_path(request);
         let query = request.uri().query().filter(|_| request.method() == Method::GET);
-        let return_to = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        let return_to = query.map_or_else(|| path.to_string(), |query| format!("{path}?{query}"));
         let return_to = if request.method() == Method::GET && return_to.len() <= MAX_RETURN_TO_LEN {
             return_to.as_str()
         } else {
-            "/admin"
+            &self.layout.paths().admin("")
         };
         let redirect = self.identity.redirect_to_sign_in(request, return_to, error);
         redirect.map_err(|UnrecognizedSessionError(reason)| AdminError::UnrecognizedSession {

@@ -32,10 +32,12 @@ struct Page<'a> {
     usage_note: Option<&'static str>,
 }
 
-/// Its path.
-pub(crate) const HOME: &str = "/admin";
-
 impl Admin {
+    /// Its path.
+    pub(crate) fn home(&self) -> String {
+        self.layout.paths().admin("")
+    }
+
     pub(crate) async fn my_connections(&self, request: &PageRequest<'_>) -> Result<Response, AdminError> {
         let after = cursor::read(request.parameters.value("after"), Cursor::parse)?;
         let (person, tables) = (&request.person.person, (&self.directory, &self.clients));
@@ -47,7 +49,7 @@ impl Admin {
         let page = Page {
             layout: &self.layout,
             nav_bar: &nav_bar,
-            path: HOME,
+            path: request.path,
             rows: connections.found.iter().map(ConnectionRow::of).collect(),
             first: after.is_none(),
             next: connections.next.map(|place| cursor::query(&place.to_text())),
@@ -60,7 +62,7 @@ impl Admin {
     /// Revokes one connection, or all.
     pub(crate) async fn revoke_my_connections(&self, request: &PageRequest<'_>) -> Result<Response, AdminError> {
         let nav_bar = NavBar::for_person(&self.identity, &request.person, &[]);
-        if let Some(page) = self.outcome_page(request, &nav_bar, HOME) {
+        if let Some(page) = self.outcome_page(request, &nav_bar, &self.home()) {
             return Ok(page);
         }
         let person = &request.person.person;
@@ -96,7 +98,7 @@ impl Admin {
                     fields,
                     button: "End the connection",
                     danger: true,
-                    back: HOME.to_owned(),
+                    back: self.home(),
                 },
             ));
         }
@@ -125,7 +127,7 @@ impl Admin {
                     fields: vec![all, AgreedNumbers::of_memberships(&memberships).field()],
                     button: "End all connections",
                     danger: true,
-                    back: HOME.to_owned(),
+                    back: self.home(),
                 },
             ));
         }

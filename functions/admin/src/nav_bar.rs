@@ -31,11 +31,12 @@ impl NavBar {
     pub(crate) fn for_person(identity: &Identity, person: &SignedIn, memberships: &[Membership]) -> Self {
         let managed = memberships.iter().filter(|it| it.role.permissions.contains(Scope::ConnectionsManage));
         let tab = |membership: &Membership| Tab {
-            href: format!("/admin/{}/connections", membership.tenant),
+            href: identity.paths().admin(&format!("/{}/connections", membership.tenant)),
             label: SanitizedText(&membership.name).to_string(),
             current: false,
         };
-        let mut tabs = vec![Tab { href: "/admin".to_owned(), label: "Your connections".to_owned(), current: true }];
+        let home = identity.paths().admin("");
+        let mut tabs = vec![Tab { href: home, label: "Your connections".to_owned(), current: true }];
         tabs.extend(managed.map(tab));
         Self { tabs, ..Self::of(identity, person) }
     }
@@ -48,12 +49,12 @@ impl NavBar {
         current: &str,
     ) -> Self {
         let tab = |(page, label): (&str, &str)| Tab {
-            href: format!("/admin/{}/{page}", tenant_admin.tenant()),
+            href: identity.paths().admin(&format!("/{}/{page}", tenant_admin.tenant())),
             label: label.to_owned(),
             current: page == current,
         };
         let tabs = [("connections", "Connections"), ("keys", "API keys"), ("activity", "Activity")].map(tab);
-        let own = Tab { href: "/admin".to_owned(), label: "Your connections".to_owned(), current: false };
+        let own = Tab { href: identity.paths().admin(""), label: "Your connections".to_owned(), current: false };
         let tabs = tabs.into_iter().chain(std::iter::once(own)).collect();
         Self { tenant: Some(SanitizedText(tenant_admin.name()).to_string()), tabs, ..Self::of(identity, person) }
     }

@@ -22,7 +22,6 @@ use crate::confirmation::Confirmation;
 use crate::connection_row::name_and_host;
 use crate::error::AdminError;
 use crate::form_fields::{FormFields, GRANTS, csrf_token, grants_access};
-use crate::my_connections::HOME;
 use crate::nav_bar::NavBar;
 use crate::notice::{Notice, ScopeChange};
 use crate::page_request::PageRequest;
@@ -75,7 +74,7 @@ struct OwnConnection {
 impl Admin {
     pub(crate) async fn change_permissions(&self, request: &PageRequest<'_>) -> Result<Response, AdminError> {
         let nav_bar = NavBar::for_person(&self.identity, &request.person, &[]);
-        if let Some(page) = self.outcome_page(request, &nav_bar, HOME) {
+        if let Some(page) = self.outcome_page(request, &nav_bar, &self.home()) {
             return Ok(page);
         }
         let connection = self.own_connection(request).await?;
@@ -142,7 +141,7 @@ impl Admin {
             layout: &self.layout,
             nav_bar,
             action: request.path,
-            back: HOME,
+            back: &self.home(),
             connection: grant.id.to_text(),
             confirmation: csrf_token(&request.person, request.path, &connection.choice()),
             title: format!("What {client} may do"),
@@ -181,7 +180,7 @@ impl Admin {
             fields: connection.fields(scopes),
             button: "Change it",
             danger: more.is_empty(),
-            back: route::permissions_of(&connection.grant.id),
+            back: route::permissions_of(&connection.grant.id, self.layout.paths()),
         };
         self.confirmation_page(request, nav_bar, &change)
     }

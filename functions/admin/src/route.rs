@@ -1,5 +1,6 @@
 //! Parses the path of a request, which API Gateway has matched, into a route.
 
+use shared::http::public_paths::PublicPaths;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::TenantId;
 
@@ -103,8 +104,8 @@ impl Route {
 }
 
 /// The address at which a person decides on that connection.
-pub(crate) fn permissions_of(connection: &GrantId) -> String {
-    format!("/admin/permissions?connection={}", connection.to_text())
+pub(crate) fn permissions_of(connection: &GrantId, paths: &PublicPaths) -> String {
+    paths.admin(&format!("/permissions?connection={}", connection.to_text()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use shared::clock::Timestamp;
 use shared::oauth::api_key::{ApiKey, ApiKeyId};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::api_keys::{Actor, ApiKeyError, ApiKeyRecord, FormId};
+use shared::store::api_keys::{Actor, ApiKeyError, ApiKeyRecord, FormId, KeyBasis};
 use shared::store::directory::Membership;
 
 /// Someone who may manage the connections and keys of one tenant, with their permissions there.
@@ -38,14 +38,15 @@ impl TenantAdmin {
     /// For an API key, limited to what its maker's role allows now.
     ///
     /// # Errors
-    /// When `presented` is not the key, or `membership` is not the one under which it was made; and inside, when what it
-    /// may do is not enough.
+    /// When `presented` is not the key, or `basis` does not carry it; and inside, when what it may do is not enough.
     pub(crate) fn for_api_key(
         presented: &ApiKey,
         known: &ApiKeyRecord,
-        mut membership: Membership,
+        basis: KeyBasis,
     ) -> Result<Result<Self, InsufficientRole>, ApiKeyError> {
-        membership.role.permissions = known.authorize(presented, &membership)?;
+        let permissions = known.authorize(presented, &basis)?;
+        let mut membership = basis.membership;
+        membership.role.permissions = permissions;
         Ok(Self::of(membership, Some(PresentedKey { id: presented.id.clone(), expires: known.expires })))
     }
 
@@ -76,8 +77,8 @@ impl TenantAdmin {
     }
 
     /// The membership and the latest expiry for a new key that is made by a key. The new key cannot manage
-    /// connections, and expires with the key that makes it. Otherwise somebody who found a key could keep its access
-    /// for ever.
+    /// connections, so it makes none itself, and expires with the key that makes it, as it also ends with it. Otherwise
+    /// somebody who found a key could keep its access for ever.
     pub(crate) fn new_key_limits(&self) -> (Membership, Option<Timestamp>) {
         let mut membership = self.membership.clone();
         let expires = self.key.as_ref().and_then(|key| key.expires);

@@ -4,10 +4,11 @@ use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::grant::{Approval, Grant, MAX_OF_CLIENT, RevocationReason};
 use shared::oauth::grant_id::GrantId;
-use shared::oauth::tenant::PersonId;
+use shared::oauth::tenant::TenantId;
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;
-use shared::store::grants::Grants;
+use shared::store::grants::{Grants, NewGrant, PutGrant};
+use shared::telemetry::audit::ConnectionRef;
 use shared::upstream_error::UpstreamError;
 
 use crate::attempt_audit::AttemptAudit;
@@ -69,52 +70,62 @@ impl Approver {
         let (challenge, redirect_uri) = (authorization.challenge, redirect_target.redirect_uri().clone());
         let (grant, code) = Grant::approve_by(confirmation, &choice.text, approval, challenge, redirect_uri);
         let grant = grant.for_request(authorization.requested).denying(choice.denied);
-        self.make_room(&grant, choice.replaces.as_ref(), now).await?;
-        let client = (&self.clients, redirect_target.client());
-        match self.grants.put(&grant, choice.effective(), client, pending_scopes, now).await? {
-            None => attempt.approved(&grant),
-            Some(before) if before.is_approved_by(&grant, now) => {}
-            Some(_) => return Err(ApprovalError::Rejected(ConsentFormError::AlreadyApproved)),
+        let new = NewGrant {
+            grant: &grant,
+            effective: choice.effective(),
+            client: (&self.clients, redirect_target.client()),
+            pending: pending_scopes,
+        };
+        match self.put(new, choice.replaces.as_ref(), now).await? {
+            PutGrant::Made => attempt.approved(&grant),
+            PutGrant::MadeBefore(before) if before.is_approved_by(&grant, now) => {}
+            PutGrant::MadeBefore(_) => return Err(ApprovalError::Rejected(ConsentFormError::AlreadyApproved)),
+            PutGrant::NotReplaceable => return Err(ApprovalError::Rejected(ConsentFormError::TooManyConnections)),
         }
         Ok(code.to_text())
     }
 
-    /// Counts the approval, and sees to it that with `grant` the person has at most [`MAX_OF_CLIENT`] of its client, in all tenants.
-    /// The index from which they are counted lags: there can be as many more as the person approves within that time.
-    async fn make_room(&self, grant: &Grant, replaces: Option<&GrantId>, now: Timestamp) -> Result<(), ApprovalError> {
-        let (person, client) = (&grant.approval.person, &grant.approval.client);
+    /// Counts the approval, and stores the grant, so that the person has at most [`MAX_OF_CLIENT`] of its client, in all tenants. The
+    /// index from which they are counted lags: there can be as many more as the person approves within that time. Takes three calls,
+    /// also where the new grant takes the place of one that the person agreed to end: whether that one may end is decided in the
+    /// transaction that stores the new one.
+    async fn put(
+        &self,
+        new: NewGrant<'_>,
+        agreed: Option<&GrantId>,
+        now: Timestamp,
+    ) -> Result<PutGrant, ApprovalError> {
+        let Approval { person, client, .. } = &new.grant.approval;
         if self.grants.count_approval(person, now).await?.is_some() {
             return Err(ApprovalError::Rejected(ConsentFormError::TooManyApprovals));
         }
         let listed = self.grants.open_grants_of_client(person, client, now).await?;
         // The confirmation of one that is there makes no other.
-        if listed.len() < MAX_OF_CLIENT || listed.contains(&grant.id) {
-            return Ok(());
+        if listed.len() < MAX_OF_CLIENT || listed.iter().any(|(id, _)| *id == new.grant.id) {
+            return Ok(self.grants.put(new, None, now).await?);
         }
-        let mut open = self.grants.find_all(&listed, MAX_READ).await?;
+        if let Some((id, tenant)) = listed.iter().find(|(id, _)| Some(id) == agreed) {
+            let connection = ConnectionRef { grant: id, client, tenant, person };
+            let revocation = Revocation::new(&self.grants);
+            let announced = revocation.announce(connection, RevocationReason::Person, Some(person.as_str()));
+            match announced.replace(new, now).await? {
+                PutGrant::NotReplaceable => {}
+                put => return Ok(put),
+            }
+        }
+        self.check_room(&listed, now).await?;
+        Ok(self.grants.put(new, None, now).await?)
+    }
+
+    /// Whether there are fewer than [`MAX_OF_CLIENT`] of those that an index lists. If not, the person is asked about the one that was
+    /// not used for longest, if one may be replaced.
+    async fn check_room(&self, listed: &[(GrantId, TenantId)], now: Timestamp) -> Result<(), ApprovalError> {
+        let mut open = self.grants.find_all(listed.iter().map(|(id, _)| id), MAX_READ).await?;
         open.retain(|grant| grant.is_open(now));
         if open.len() < MAX_OF_CLIENT && listed.len() <= MAX_READ {
             return Ok(());
         }
-        let replaceable = open.into_iter().filter(|grant| grant.is_replaceable(now));
-        self.replace(replaceable.collect(), replaces, person, now).await
-    }
-
-    /// Ends the one of `replaceable` that the person agreed to; asks them about the one that was not used for longest if there is none.
-    async fn replace(
-        &self,
-        mut replaceable: Vec<Grant>,
-        agreed: Option<&GrantId>,
-        person: &PersonId,
-        now: Timestamp,
-    ) -> Result<(), ApprovalError> {
-        if let Some(grant) = replaceable.iter().find(|grant| Some(&grant.id) == agreed) {
-            let revocation = Revocation::new(&self.grants);
-            revocation.revoke(grant.into(), RevocationReason::Person, Some(person.as_str()), now).await?;
-            return Ok(());
-        }
-        replaceable.sort_by_key(Grant::last_used);
-        match replaceable.into_iter().next() {
+        match open.into_iter().filter(|grant| grant.is_replaceable(now)).min_by_key(Grant::last_used) {
             Some(oldest) => Err(ApprovalError::Replaces(Box::new(oldest))),
             None => Err(ApprovalError::Rejected(ConsentFormError::TooManyConnections)),
         }

@@ -7,8 +7,9 @@ use crate::redirect_target::RedirectTarget;
 
 /// What is known of the client at the redirect URI of a request.
 pub(crate) enum ClientIdentity {
-    /// Its codes can go to hosts of the deployment's list alone, and it does not take another one's name.
-    VouchedFor,
+    /// Its codes can go to hosts of the deployment's list alone, and it does not take another one's name. With the name by which it
+    /// is known there: what it calls itself proves nothing here either.
+    VouchedFor(Option<&'static str>),
     /// An operator added and named it.
     AddedByOperator,
     /// Its redirect URI is on loopback: it may be any program.
@@ -40,7 +41,7 @@ impl ShownClient {
         } else if client.is_added_by_operator() {
             ClientIdentity::AddedByOperator
         } else if vouched.is_vouched_for(client) {
-            ClientIdentity::VouchedFor
+            ClientIdentity::VouchedFor(vouched.known_name(client, redirect_uri))
         } else {
             ClientIdentity::Unverified
         };
@@ -53,7 +54,8 @@ impl ShownClient {
     /// What the page calls it within a sentence: its name only where somebody answers for that.
     pub(crate) fn subject(&self) -> &str {
         match (&self.identity, &self.name) {
-            (ClientIdentity::VouchedFor | ClientIdentity::AddedByOperator, Some(name)) => name,
+            (ClientIdentity::VouchedFor(Some(known)), _) => known,
+            (ClientIdentity::AddedByOperator, Some(name)) => name,
             (ClientIdentity::Program, _) => "this program",
             _ => &self.host,
         }

@@ -271,7 +271,7 @@ impl<'a> Consent<'a> {
                 .scopes
                 .contains(Scope::OfflineAccess)
                 .then(|| ticked(&field(Scope::OfflineAccess)).unwrap_or(true)),
-            console: self.issuer.at("/admin"),
+            console: self.issuer.at(&self.layout.paths().admin("")),
         };
         let page = |status| self.layout.page(status, FormAction::Anywhere, Some(&SCRIPT), page.render());
         let status = error.map_or(StatusCode::OK, ConsentFormError::status);

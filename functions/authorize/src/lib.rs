@@ -37,7 +37,7 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::ClientId;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::requested_scopes::RequestedScopes;
-use shared::oauth::resource::RequestedResource;
+use shared::oauth::resource::{RequestedResource, ResourceServer};
 use shared::oauth::vouched_hosts::VouchedHosts;
 use shared::store::clients::Clients;
 use shared::store::directory::{ConsentItems, Directory, Membership};
@@ -68,6 +68,7 @@ pub struct Authorize {
     grants: Grants,
     approver: Approver,
     issuer: Issuer,
+    resource_server: ResourceServer,
     layout: Layout,
     clock: Clock,
 }
@@ -89,6 +90,7 @@ impl Authorize {
             grants: environment.grants()?,
             approver: Approver::new(environment)?,
             issuer: environment.issuer()?,
+            resource_server: environment.resource_server()?,
             layout: Layout::new(environment)?,
             clock: environment.clock(),
         })
@@ -105,8 +107,9 @@ impl Authorize {
         let id = parameters.value("client_id").and_then(ClientId::parse).ok_or(ErrorPage::MissingClientId)?;
         self.documents.check_id(&id)?;
         RedirectTarget::check_uri(parameters)?;
-        let resource = RequestedResource::parse(&self.issuer, parameters.values("resource"));
-        let authorization = AuthorizationRequest::parse(parameters, (&self.issuer, &resource), self.default_scopes);
+        let resource = RequestedResource::parse(&self.resource_server, parameters.values("resource"));
+        let authorization =
+            AuthorizationRequest::parse(parameters, (&self.resource_server, &resource), self.default_scopes);
         let person = match self.identity.session_status(request, now).await?.signed_in() {
             Ok(person) => person,
             Err(error) => {
@@ -249,7 +252,7 @@ impl Authorize {
             is_member: !memberships.is_empty(),
             retry_at,
             blocked_hosts: &blocked_hosts,
-            issuer: &self.issuer,
+            resource_server: &self.resource_server,
             resource,
         };
         let client = self.documents.look_up(id, client, &request, now).await?;

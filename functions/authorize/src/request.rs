@@ -2,10 +2,9 @@
 
 use shared::http::parameters::Parameters;
 use shared::oauth::client::Client;
-use shared::oauth::issuer::Issuer;
 use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::requested_scopes::RequestedScopes;
-use shared::oauth::resource::{RequestedResource, Resource};
+use shared::oauth::resource::{RequestedResource, Resource, ResourceServer};
 use shared::oauth::scope::{Scope, Scopes};
 use url::form_urlencoded::Serializer;
 
@@ -54,7 +53,7 @@ impl AuthorizationRequest {
     /// Asks nobody: what is malformed costs no call.
     pub(crate) fn parse(
         parameters: &Parameters,
-        (issuer, resource): (&Issuer, &RequestedResource),
+        (server, resource): (&ResourceServer, &RequestedResource),
         default: RequestedScopes,
     ) -> Result<Self, AuthorizeError> {
         match parameters.value("response_type") {
@@ -71,7 +70,7 @@ impl AuthorizationRequest {
         let resource = match resource {
             RequestedResource::Known(resource) => resource.clone(),
             // Clients of MCP revisions before 2025-06-18 do not send it. The token is bound to a resource all the same.
-            RequestedResource::Unspecified => Resource::new(issuer),
+            RequestedResource::Unspecified => Resource::new(server),
             RequestedResource::Unknown => return Err(AuthorizeError::Target),
         };
         let requested = RequestedScopes::parse(parameters.value("scope").unwrap_or_default());

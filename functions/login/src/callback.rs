@@ -35,9 +35,7 @@ impl Login {
                 let description = query.value("error_description").unwrap_or_default();
                 Err(LoginError::Supabase(SupabaseError::of_callback(code, description)))
             }
-            (Some(code), None) => {
-                self.exchange_code(request, code, &flow.verifiers(&jar, &self.issuer, now), now).await
-            }
+            (Some(code), None) => self.exchange_code(code, &flow.verifiers(&jar, &self.issuer, now), now).await,
             (None, None) => Err(LoginError::NoFlow),
         };
         let mut response = match outcome {
@@ -59,7 +57,6 @@ impl Login {
     /// counts as an attempt.
     pub(crate) async fn exchange_code(
         &self,
-        request: &Request,
         code: &str,
         verifiers: &[String],
         now: Timestamp,
@@ -67,7 +64,7 @@ impl Login {
         let mut outcome = Err(LoginError::Supabase(SupabaseError::WrongVerifier));
         for verifier in verifiers {
             let exchange = supabase_auth::exchange_code(self.identity.supabase(), code, verifier);
-            outcome = self.rate_limiter.limit(Attempt::Exchange, request, exchange, now).await;
+            outcome = self.rate_limiter.limit(Attempt::Exchange, exchange, now).await;
             if !matches!(outcome, Err(LoginError::Supabase(SupabaseError::WrongVerifier))) {
                 break;
             }
@@ -76,6 +73,6 @@ impl Login {
     }
 
     pub(crate) fn callback(&self, flow: &SupabaseFlow) -> String {
-        format!("{}?flow={}", self.issuer.at("/auth/callback"), flow.id)
+        format!("{}?flow={}", self.at("/callback"), flow.id)
     }
 }

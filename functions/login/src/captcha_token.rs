@@ -25,6 +25,11 @@ impl CaptchaToken {
         Ok(Self { captcha_token })
     }
 
+    /// Whether the form has no widget.
+    pub(crate) const fn is_none(&self) -> bool {
+        self.captcha_token.is_none()
+    }
+
     /// The error of Supabase, or `NotSetUp` if Supabase demands a captcha and the form had no widget.
     pub(crate) fn explain(&self, error: LoginError) -> LoginError {
         match (error, &self.captcha_token) {

@@ -35,7 +35,8 @@ impl Login {
             _ => match (request.uri().path_and_query(), &retry_page.step) {
                 // A request without a form can simply be repeated.
                 (Some(address), _) if error.is_temporary() => {
-                    return self.temporary_error_page(&self.issuer.at(address.as_str()), &retry_page, &error);
+                    let again = self.issuer.at(&self.layout.paths().of(address.as_str()));
+                    return self.temporary_error_page(&again, &retry_page, &error);
                 }
                 (_, Step::Code(id)) => match SupabaseFlow::from_cookies(&Jar::of(request), id, &self.issuer, now) {
                     Some(flow) => self.code_page(request, &flow, feedback, now).await,
@@ -53,7 +54,7 @@ impl Login {
             Step::SignIn => self.login_url(retry_page.next.as_ref()),
             Step::Code(flow) => self.code_address(flow),
             Step::Link(Link { flow, token_hash }) => {
-                format!("{}?flow={}&token_hash={token_hash}", self.issuer.at("/auth/callback"), encoded(flow))
+                format!("{}?flow={}&token_hash={token_hash}", self.at("/callback"), encoded(flow))
             }
         }
     }

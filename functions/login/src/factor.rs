@@ -35,7 +35,7 @@ impl Login {
         let factor = person.authenticators().find(|factor| factor.id.as_str() == chosen);
         let factor = factor.ok_or_else(|| retry_page.with_error(SupabaseError::NoAuthenticator))?;
         let tokens = supabase_auth::verify_factor(self.identity.supabase(), person.bearer(), &factor.id, &code);
-        let tokens = self.rate_limiter.limit(Attempt::Factor, request, tokens, now).await;
+        let tokens = self.rate_limiter.limit(Attempt::Factor, tokens, now).await;
         self.start_session(request, tokens.map_err(|error| retry_page.with_error(error))?, retry_page, now).await
     }
 

@@ -125,9 +125,14 @@ impl Login {
     /// The address of the sign-in page, which leads to `next`.
     fn login_url(&self, next: Option<&Next>) -> String {
         match next {
-            Some(next) => format!("{}?next={}", self.issuer.at("/auth/login"), encoded(next.as_str())),
-            None => self.issuer.at("/auth/login"),
+            Some(next) => format!("{}?next={}", self.at("/login"), encoded(next.as_str())),
+            None => self.at("/login"),
         }
+    }
+
+    /// The address of what is at `rest` below `/auth`.
+    fn at(&self, rest: &str) -> String {
+        self.issuer.at(&self.layout.paths().auth(rest))
     }
 }
 

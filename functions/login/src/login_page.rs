@@ -93,7 +93,7 @@ impl Login {
             return Ok(self.without_session(request, self.sign_in_page(request, retry_page, feedback, now).await));
         };
         let tokens = supabase_auth::refresh_session(self.identity.supabase(), &token);
-        match self.rate_limiter.limit(Attempt::Refresh, request, tokens, now).await {
+        match self.rate_limiter.limit(Attempt::Refresh, tokens, now).await {
             Ok(tokens) => self.start_session(request, tokens, retry_page, now).await,
             Err(error) if error.is_temporary() => Err(retry_page.with_error(error)),
             Err(error @ LoginError::Supabase(_)) => {

@@ -41,7 +41,7 @@ impl Login {
         let callback = self.callback(&flow);
         let challenge = flow.challenge();
         let outcome = supabase_auth::send_otp(self.identity.supabase(), email, &callback, &challenge, &captcha);
-        let outcome = self.rate_limiter.limit(Attempt::Mail, request, outcome, now).await;
+        let outcome = self.rate_limiter.limit(Attempt::Mail, outcome, now).await;
         let outcome = outcome.map_err(|error| form.retry_page.with_error(error))?;
         if matches!(outcome, OtpOutcome::Failed(_)) {
             metrics::sign_in_mail_failed();
@@ -74,7 +74,7 @@ impl Login {
             return Err(form.retry_page.with_error(SupabaseError::Code));
         }
         let tokens = supabase_auth::verify_otp(self.identity.supabase(), form.email()?, &code);
-        let tokens = self.rate_limiter.limit(Attempt::Code, request, tokens, now).await;
+        let tokens = self.rate_limiter.limit(Attempt::Code, tokens, now).await;
         self.start_session(request, tokens.map_err(|error| form.retry_page.with_error(error))?, &form.retry_page, now)
             .await
     }
@@ -107,6 +107,6 @@ impl Login {
     }
 
     pub(crate) fn code_address(&self, flow: &str) -> String {
-        format!("{}?flow={}", self.issuer.at("/auth/login/code"), encoded(flow))
+        format!("{}?flow={}", self.at("/login/code"), encoded(flow))
     }
 }

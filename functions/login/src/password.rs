@@ -22,7 +22,7 @@ impl Login {
         let captcha =
             CaptchaToken::of(self.captcha.as_ref(), &form).map_err(|error| form.retry_page.with_error(error))?;
         let tokens = supabase_auth::sign_in_with_password(self.identity.supabase(), email, password, &captcha);
-        let tokens = match self.rate_limiter.limit(Attempt::Password, request, tokens, now).await {
+        let tokens = match self.rate_limiter.limit(Attempt::Password, tokens, now).await {
             Ok(tokens) => tokens,
             Err(error) => {
                 let methods = self.sign_in_methods.offered(self.identity.supabase(), now).await;

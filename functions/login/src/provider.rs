@@ -23,8 +23,7 @@ impl Login {
         let chosen = form.value("provider").unwrap_or_default();
         let provider = methods.provider(chosen).ok_or_else(|| form.retry_page.with_error(SupabaseError::Provider))?;
         let flow = SupabaseFlow::start(form.retry_page.next.clone(), now);
-        let to =
-            format!("{}?flow={}&provider={}", self.issuer.at("/auth/login/social"), flow.id, encoded(&provider.id));
+        let to = format!("{}?flow={}&provider={}", self.at("/login/social"), flow.id, encoded(&provider.id));
         let mut response = see_other(&to);
         flow.set_cookie(&mut response, &Jar::of(request), &self.issuer, now);
         Ok(response)

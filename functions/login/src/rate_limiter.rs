@@ -12,21 +12,19 @@ use std::time::Duration;
 
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
-use shared::lambda::Request;
 use shared::oauth::secret::{Digest, Secret};
 use shared::store::clients::Clients;
 use shared::store::sign_in_attempts::{CountedSignIn, SignInStep};
+use shared::telemetry::request_context::RequestContext;
 use shared::token_bucket::{Limit, TokenBucket};
 
 use crate::error::LoginError;
 use crate::supabase_error::SupabaseError;
-use shared::http::client_address::ClientAddress;
 
 /// The limits of this process, and the table of what all have counted.
 pub(crate) struct RateLimiter {
     buckets: Mutex<HashMap<(Bucket, IpAddr), TokenBucket>>,
     clients: Clients,
-    client_address: ClientAddress,
     /// Keys the digests of addresses. Nothing in the table tells it.
     key: Secret<32>,
 }
@@ -111,7 +109,7 @@ impl RateLimiter {
     /// The most buckets. One process sees fewer that are not full.
     const MAX_BUCKETS: usize = 4096;
 
-    /// From `CLIENT_ADDRESS`, `TABLE_CLIENTS` and `STACK_ID`.
+    /// From `TABLE_CLIENTS` and `STACK_ID`.
     ///
     /// # Errors
     /// When one is missing or unusable.
@@ -120,20 +118,20 @@ impl RateLimiter {
         Ok(Self {
             buckets: Mutex::default(),
             clients: environment.clients()?,
-            client_address: ClientAddress::new(environment)?,
             key: Secret::from_bytes(*Digest::of(stack.as_bytes()).as_bytes()),
         })
     }
 
-    /// The result of `future`, or `RateLimited` if too much was attempted from the address of `request`.
+    /// The result of `future`, or `RateLimited` if too much was attempted from where the current request came from.
     pub(crate) async fn limit<T>(
         &self,
         attempt: Attempt,
-        request: &Request,
         future: impl Future<Output = Result<T, LoginError>>,
         now: Timestamp,
     ) -> Result<T, LoginError> {
-        let Some(address) = self.client_address.of(request) else { return future.await };
+        let Some(address) = RequestContext::current().and_then(|context| context.subscriber()) else {
+            return future.await;
+        };
         if !self.try_take(attempt.bucket(), address, now) {
             return Err(SupabaseError::RateLimited.into());
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::identity::mfa::FactorId;
 use shared::identity::supabase::{Bearer, Supabase, SupabaseRequest, SupabaseResponse};
 use shared::upstream_error::UpstreamError;
@@ -54,40 +54,34 @@ pub(crate) async fn sign_in_with_password(
     captcha: &CaptchaToken,
 ) -> Result<Tokens, LoginError> {
     let body = json!({ "email": email, "password": password, "gotrue_meta_security": captcha });
-    let request = SupabaseRequest::post("Supabase.Password", "/token?grant_type=password", body);
+    let request = SupabaseRequest {
+        forwards_address: captcha.is_none(),
+        ..SupabaseRequest::post("Supabase.Password", "/token?grant_type=password", body)
+    };
     tokens(supabase, request, SupabaseError::of_password).await.map_err(|error| captcha.explain(error))
 }
 
 pub(crate) async fn verify_otp(supabase: &Supabase, email: &str, code: &str) -> Result<Tokens, LoginError> {
     let body = json!({ "type": "email", "email": email, "token": code });
-    tokens(supabase, SupabaseRequest::post("Supabase.Verify", "/verify", body), SupabaseError::of_code).await
+    tokens(supabase, limited("Supabase.Verify", "/verify", body), SupabaseError::of_code).await
 }
 
 /// Signs in with the hash in the link of a mail, instead of the code.
 pub(crate) async fn verify_token_hash(supabase: &Supabase, token_hash: &str) -> Result<Tokens, LoginError> {
     let body = json!({ "type": "email", "token_hash": token_hash });
-    tokens(supabase, SupabaseRequest::post("Supabase.Verify", "/verify", body), SupabaseError::of_link).await
+    tokens(supabase, limited("Supabase.Verify", "/verify", body), SupabaseError::of_link).await
 }
 
 /// Exchanges the code of a flow. A wrong verifier does not use up the code, so another verifier may be tried.
 pub(crate) async fn exchange_code(supabase: &Supabase, code: &str, verifier: &str) -> Result<Tokens, LoginError> {
     let body = json!({ "auth_code": code, "code_verifier": verifier });
-    tokens(
-        supabase,
-        SupabaseRequest::post("Supabase.Exchange", "/token?grant_type=pkce", body),
-        SupabaseError::of_exchange,
-    )
-    .await
+    tokens(supabase, limited("Supabase.Exchange", "/token?grant_type=pkce", body), SupabaseError::of_exchange).await
 }
 
 pub(crate) async fn refresh_session(supabase: &Supabase, token: &str) -> Result<Tokens, LoginError> {
     let body = json!({ "refresh_token": token });
-    tokens(
-        supabase,
-        SupabaseRequest::post("Supabase.Refresh", "/token?grant_type=refresh_token", body),
-        SupabaseError::of_refresh,
-    )
-    .await
+    tokens(supabase, limited("Supabase.Refresh", "/token?grant_type=refresh_token", body), SupabaseError::of_refresh)
+        .await
 }
 
 /// Verifies a second factor and returns a session with both factors. Supabase requires the challenge and the code from one IP
@@ -119,16 +113,14 @@ async fn challenge_and_verify(
     }
     const CALL: &str = "Supabase.Challenge";
     let path = format!("/factors/{}/challenge", factor.as_str());
-    let response = supabase
-        .send(SupabaseRequest { bearer: Some(bearer), ..SupabaseRequest::post(CALL, &path, json!({})) })
-        .await?;
+    let response = supabase.send(SupabaseRequest { bearer: Some(bearer), ..limited(CALL, &path, json!({})) }).await?;
     if !response.status.is_success() {
         return Err(login_error(&response, CALL, SupabaseError::of_factor));
     }
     let challenge: Challenge = response.json(CALL)?;
     let path = format!("/factors/{}/verify", factor.as_str());
     let body = json!({ "challenge_id": challenge.id.as_str(), "code": code });
-    let request = SupabaseRequest { bearer: Some(bearer), ..SupabaseRequest::post("Supabase.Factor", &path, body) };
+    let request = SupabaseRequest { bearer: Some(bearer), ..limited("Supabase.Factor", &path, body) };
     tokens(supabase, request, SupabaseError::of_factor).await
 }
 
@@ -146,7 +138,8 @@ pub(crate) async fn send_otp(
         "email": email, "create_user": false, "data": {},
         "code_challenge": challenge, "code_challenge_method": "s256", "gotrue_meta_security": captcha,
     });
-    let (request, began) = (SupabaseRequest::post(CALL, &path, body), Instant::now());
+    let request = SupabaseRequest { forwards_address: captcha.is_none(), ..SupabaseRequest::post(CALL, &path, body) };
+    let began = Instant::now();
     let timeout = request.timeout;
     let response = match supabase.send(request).await {
         Ok(response) => response,
@@ -182,6 +175,12 @@ pub(crate) async fn sign_out(supabase: &Supabase, bearer: &Bearer) -> Result<(),
         return Ok(());
     }
     Err(response.upstream_error(CALL))
+}
+
+/// A call that Supabase limits by address. Supabase looks at no captcha of a caller with a secret key, so those that it protects keep
+/// the publishable key where there is one.
+fn limited<'a>(call: &'static str, path: &'a str, body: Value) -> SupabaseRequest<'a> {
+    SupabaseRequest { forwards_address: true, ..SupabaseRequest::post(call, path, body) }
 }
 
 async fn tokens(

@@ -35,7 +35,7 @@ impl Login {
             SupabaseFlow::from_cookies(&Jar::of(request), &link.flow, &self.issuer, now).ok_or(LoginError::NoFlow)?;
         let retry_page = RetryPage { next: flow.next.clone(), ..form.retry_page.clone() };
         let tokens = supabase_auth::verify_token_hash(self.identity.supabase(), &link.token_hash);
-        let tokens = self.rate_limiter.limit(Attempt::Link, request, tokens, now).await.map_err(|error| match error {
+        let tokens = self.rate_limiter.limit(Attempt::Link, tokens, now).await.map_err(|error| match error {
             LoginError::Supabase(SupabaseError::Link) => {
                 RetryPage { step: Step::Code(flow.id.clone()), ..retry_page.clone() }.with_error(SupabaseError::Link)
             }

@@ -2,7 +2,6 @@
 
 use http::HeaderMap;
 use http::header::ORIGIN;
-use shared::oauth::issuer::Issuer;
 
 use crate::error::McpError;
 
@@ -12,7 +11,7 @@ use crate::error::McpError;
 /// has. So the pages that people do use are let through: ours, those of known web clients, whatever a developer runs on their own
 /// machine, such as the MCP Inspector, and what `ALLOWED_ORIGINS` lists beside them. Programs that are not browsers send no origin.
 pub(crate) struct AllowedOrigins {
-    own: String,
+    own: [String; 2],
     listed: Vec<String>,
 }
 
@@ -26,10 +25,10 @@ const WEB_CLIENTS: [&str; 5] = [
 ];
 
 impl AllowedOrigins {
-    /// Of a deployment at `issuer`; `listed` is `ALLOWED_ORIGINS`, comma-separated.
-    pub(crate) fn new(issuer: &Issuer, listed: Option<&str>) -> Self {
+    /// Of a deployment whose issuer and whose MCP server are at the origins `own`; `listed` is `ALLOWED_ORIGINS`, comma-separated.
+    pub(crate) fn new(own: [&str; 2], listed: Option<&str>) -> Self {
         let listed = listed.unwrap_or_default().split(',').map(|entry| entry.trim().to_ascii_lowercase());
-        Self { own: issuer.as_str().to_owned(), listed: listed.filter(|entry| !entry.is_empty()).collect() }
+        Self { own: own.map(str::to_owned), listed: listed.filter(|entry| !entry.is_empty()).collect() }
     }
 
     /// Refuses a request from a page of another origin.
@@ -45,7 +44,7 @@ impl AllowedOrigins {
 
     fn allows(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
-        origin == self.own
+        self.own.contains(&origin)
             || WEB_CLIENTS.contains(&origin.as_str())
             || is_loopback(&origin)
             || self.listed.contains(&origin)
@@ -68,9 +67,11 @@ mod tests {
 
     #[test]
     fn only_allowed_origins_may_call() {
-        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        let own = ["https://connect.example.com", "https://mcp.example.com"];
         for (listed, origin, allowed) in [
             (None, "https://connect.example.com", true),
+            (None, "https://mcp.example.com", true),
+            (None, "http://mcp.example.com", false),
             (None, "https://claude.ai", true),
             (None, "https://claude.com", true),
             (None, "https://chatgpt.com", true),
@@ -102,7 +103,7 @@ mod tests {
             (Some("https://app.example.com"), "https://other.example.com", false),
             (Some(""), "", false),
         ] {
-            assert_eq!(AllowedOrigins::new(&issuer, listed).allows(origin), allowed, "{listed:?} {origin}");
+            assert_eq!(AllowedOrigins::new(own, listed).allows(origin), allowed, "{listed:?} {origin}");
         }
     }
 }

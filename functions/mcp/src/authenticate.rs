@@ -126,7 +126,7 @@ impl Authenticator {
     }
 
     /// A key may do what it was made for, as far as its maker's role allows now, and as long as the membership lasts under which it
-    /// was made.
+    /// was made, and the key that made it, if one did.
     async fn authenticate_api_key(&self, text: &str, resource: &Resource, now: Timestamp) -> Result<Access, McpError> {
         let shown = ApiKey::parse(text).ok_or(AuthError::MalformedApiKey)?;
         let refused = |reason, why: AuthError| {
@@ -139,9 +139,9 @@ impl Authenticator {
         if !resource.serves(&known.tenant) {
             return Err(refused("another_tenant", AuthError::WrongTenant).into());
         }
-        let membership = self.directory.membership(&known.maker, &known.tenant).await?;
-        let membership = membership.ok_or_else(|| refused("maker_gone", AuthError::MakerNotMember))?;
-        Ok(Access::from_api_key(&shown, known, resource, &membership).map_err(invalid_key)?)
+        let basis = self.keys.basis(&known, &self.directory, now).await?;
+        let basis = basis.ok_or_else(|| refused("maker_gone", AuthError::MakerNotMember))?;
+        Ok(Access::from_api_key(&shown, known, resource, &basis).map_err(invalid_key)?)
     }
 }
 

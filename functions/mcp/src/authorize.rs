@@ -64,12 +64,13 @@ mod tests {
     use shared::oauth::api_key::{ApiKey, ApiKeyName};
     use shared::oauth::approval_basis::CurrentBasis;
     use shared::oauth::issuer::Issuer;
-    use shared::oauth::resource::Resource;
+    use shared::oauth::resource::{Resource, ResourceServer};
     use shared::oauth::role::Role;
     use shared::oauth::scope_meaning::ScopeMeaning;
     use shared::oauth::tenant::{PersonId, TenantId};
-    use shared::store::api_keys::ApiKeyRecord;
+    use shared::store::api_keys::{ApiKeyRecord, KeyBasis};
     use shared::store::directory::Membership;
+    use shared::store::workspace_layout::WorkspaceLayout;
 
     use super::*;
     use crate::protocol_version::ProtocolVersion;
@@ -89,14 +90,18 @@ mod tests {
             scope_meaning: ScopeMeaning::CURRENT,
             maker: person.clone(),
             membership: None,
+            parent: None,
             created: Timestamp::from_seconds(0),
             expires: None,
             used: None,
         };
         let role = Role { name: "any".to_owned(), permissions: Scopes::parse(scopes) };
-        let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
-        let membership = Membership { person, tenant, name: "Acme".to_owned(), role, basis: CurrentBasis::default() };
-        Access::from_api_key(&key, known, &resource, &membership).unwrap()
+        let server = ResourceServer::at_issuer(Issuer::parse("https://connect.example.com").unwrap());
+        let resource = Resource::new(&server);
+        let (basis, layout) = (CurrentBasis::default(), WorkspaceLayout::ByKind);
+        let membership = Membership { person, tenant, name: "Acme".to_owned(), role, basis, layout };
+        let basis = KeyBasis { membership, has_ended_parent: false };
+        Access::from_api_key(&key, known, &resource, &basis).unwrap()
     }
 
     #[test]

@@ -156,13 +156,13 @@ impl Challenge {
 #[cfg(test)]
 mod tests {
     use shared::oauth::issuer::Issuer;
-    use shared::oauth::resource::Resource;
+    use shared::oauth::resource::ResourceServer;
 
     use super::*;
 
     fn challenge() -> Challenge {
-        let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
-        Challenge::for_address(&ResourceAddress::canonical(resource), Scopes::DEFAULT.permissions())
+        let server = ResourceServer::at_issuer(Issuer::parse("https://connect.example.com").unwrap());
+        Challenge::for_address(&ResourceAddress::main(&server), Scopes::DEFAULT.permissions())
     }
 
     #[test]

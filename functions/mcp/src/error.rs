@@ -443,16 +443,15 @@ mod tests {
     use http::header::WWW_AUTHENTICATE;
     use shared::lambda::Body;
     use shared::oauth::issuer::Issuer;
-    use shared::oauth::resource::{Resource, ResourceAddress};
+    use shared::oauth::resource::{ResourceAddress, ResourceServer};
 
     use super::*;
 
     fn response(error: impl Into<McpError>) -> Response {
-        let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
-        error.into().into_response(&Challenge::for_address(
-            &ResourceAddress::canonical(resource),
-            Scopes::DEFAULT.permissions(),
-        ))
+        let server = ResourceServer::at_issuer(Issuer::parse("https://connect.example.com").unwrap());
+        error
+            .into()
+            .into_response(&Challenge::for_address(&ResourceAddress::main(&server), Scopes::DEFAULT.permissions()))
     }
 
     fn told(error: impl Into<McpError>) -> (u16, Value) {

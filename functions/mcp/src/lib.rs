@@ -34,8 +34,7 @@ use shared::environment::{ConfigError, Environment};
 use shared::http::parameters::ParameterError;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
-use shared::oauth::issuer::Issuer;
-use shared::oauth::resource::{Resource, ResourceAddress};
+use shared::oauth::resource::{ResourceAddress, ResourceServer};
 use shared::oauth::scope::Scopes;
 use shared::signing_keys::verifier::AccessTokenVerifier;
 
@@ -53,7 +52,7 @@ use crate::step_up::StepUp;
 /// The endpoint.
 pub struct Mcp {
     clock: Clock,
-    issuer: Issuer,
+    resource_server: ResourceServer,
     origins: AllowedOrigins,
     authenticator: Authenticator,
     step_up: StepUp,
@@ -116,16 +115,20 @@ impl Mcp {
     /// When a setting is missing or makes no sense, or KMS does not give a key.
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         let keys = environment.public_keys().await?;
-        let (issuer, server_info) = (environment.issuer()?, ServerInfo::new(environment)?);
+        let (issuer, resource_server) = (environment.issuer()?, environment.resource_server()?);
+        let server_info = ServerInfo::new(environment)?;
         Ok(Self {
             clock: environment.clock(),
-            origins: AllowedOrigins::new(&issuer, environment.optional("ALLOWED_ORIGINS").as_deref()),
-            authenticator: Authenticator::new(environment, AccessTokenVerifier::new(keys, issuer.clone()))?,
+            origins: AllowedOrigins::new(
+                [issuer.as_str(), resource_server.origin()],
+                environment.optional("ALLOWED_ORIGINS").as_deref(),
+            ),
+            authenticator: Authenticator::new(environment, AccessTokenVerifier::new(keys, issuer))?,
             step_up: StepUp::new(environment)?,
             dispatcher: Dispatcher::new(environment, server_info.clone())?,
             server_info,
             default_scopes: environment.default_scopes()?.scopes().permissions(),
-            issuer,
+            resource_server,
         })
     }
 }
@@ -134,7 +137,7 @@ impl Function for Mcp {
     const NAME: &'static str = "mcp";
 
     async fn handle(&self, request: Request) -> Response {
-        let Some(address) = ResourceAddress::from_path(&self.issuer, request.uri().path()) else {
+        let Some(address) = ResourceAddress::from_path(&self.resource_server, request.uri().path()) else {
             return cors::open(response::empty(StatusCode::NOT_FOUND));
         };
         let answer = self.respond(&request, &address, self.clock.now()).await;
@@ -142,6 +145,6 @@ impl Function for Mcp {
     }
 
     async fn handle_malformed(&self, _: Request, malformed: ParameterError) -> Response {
-        self.finish(Err(McpError::Malformed(malformed)), &ResourceAddress::canonical(Resource::new(&self.issuer)))
+        self.finish(Err(McpError::Malformed(malformed)), &ResourceAddress::main(&self.resource_server))
     }
 }

@@ -104,7 +104,7 @@ mod tests {
     use rmcp::model::ProtocolVersion as Revision;
     use serde_json::json;
     use shared::oauth::issuer::Issuer;
-    use shared::oauth::resource::{Resource, ResourceAddress};
+    use shared::oauth::resource::{ResourceAddress, ResourceServer};
 
     use super::*;
     use crate::challenge::Challenge;
@@ -144,9 +144,9 @@ mod tests {
 
     fn error_response(headers: &[(&'static str, &str)], body: impl Into<Body>) -> (u16, Value) {
         let error = parse(headers, body).unwrap_err();
-        let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
+        let server = ResourceServer::at_issuer(Issuer::parse("https://connect.example.com").unwrap());
         let response = error.into_response(&Challenge::for_address(
-            &ResourceAddress::canonical(resource),
+            &ResourceAddress::main(&server),
             shared::oauth::scope::Scopes::DEFAULT.permissions(),
         ));
         let status = response.status().as_u16();

@@ -114,7 +114,7 @@ impl People {
         (answers, failure)
     }
 
-    /// Ends everything of a person: each membership begins anew. Whoever is deleted is then taken out.
+    /// Ends everything of a person: each membership begins anew, or, of whoever is deleted, is over.
     async fn end(&self, person: &PersonId, reason: RevocationReason, now: Timestamp) -> Result<(), PeopleError> {
         let memberships = self.directory.memberships(person).await?;
         audit::record(&Event::PersonFollowed {
@@ -125,9 +125,11 @@ impl People {
         });
         let joint = JointRevocation::new((&self.directory, &self.grants), reason, None, now);
         for membership in &memberships {
-            joint.renew_member(membership, None).await?;
-            if matches!(reason, RevocationReason::PersonDeleted) {
-                self.directory.remove_member(&membership.tenant, person, now).await?;
+            match reason {
+                RevocationReason::PersonDeleted => joint.remove_member(membership).await?,
+                _ => {
+                    joint.renew_member(membership, None).await?;
+                }
             }
         }
         let left = MemberRevocation::new((&self.directory, &self.grants, &self.keys), reason, now);

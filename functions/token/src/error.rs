@@ -63,7 +63,7 @@ pub(crate) enum TokenError {
     TooManySignatures(Duration),
     #[error("the grant is over: {}", .0.as_str())]
     GrantOver(RevocationReason),
-    #[error("the scope is malformed, or was neither approved nor requested before")]
+    #[error("the scope is malformed, was neither approved nor requested before, or leaves nothing")]
     InvalidScope,
     #[error("the resource is not the approved one")]
     InvalidTarget,
@@ -75,6 +75,11 @@ impl TokenError {
     /// For the audit.
     pub(crate) fn as_str(&self) -> &'static str {
         self.row().0
+    }
+
+    /// Whether DynamoDB failed.
+    pub(crate) fn is_of_tables(&self) -> bool {
+        matches!(self, Self::Upstream(error) if error.call.starts_with("DynamoDB."))
     }
 
     /// What the client is told.
@@ -94,7 +99,7 @@ impl TokenError {
         const GRANT: &str = "The connection has ended. The person has to connect again.";
         const GRANT_TYPE: &str = "Only authorization_code and refresh_token are supported.";
         const VERIFIER: &str = "code_verifier must be 43 to 128 unreserved characters.";
-        const SCOPE: &str = "The scope is malformed, or was neither approved nor requested before.";
+        const SCOPE: &str = "The scope is malformed, was not approved, or is not allowed now.";
         const TARGET: &str = "The resource is not the one that the person approved.";
         const MISSING: &str = "A required parameter is missing.";
 

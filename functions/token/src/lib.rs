@@ -17,15 +17,15 @@ use http::{Method, StatusCode};
 use shared::client_authenticator::ClientAuthenticator;
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
-use shared::http::client_address::ClientAddress;
 use shared::http::client_authentication;
 use shared::http::parameters::Parameters;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::grant::AuthorizationCode;
-use shared::oauth::issuer::Issuer;
 use shared::oauth::refresh_token::RefreshTokenKey;
 use shared::oauth::requester::Requester;
+use shared::oauth::resource::ResourceServer;
+use shared::telemetry::request_context::RequestContext;
 
 use error::TokenError;
 use exchange::CodeExchange;
@@ -37,9 +37,8 @@ use rotate::RefreshTokenRotation;
 pub struct Token {
     exchange: CodeExchange,
     rotation: RefreshTokenRotation,
-    client_address: ClientAddress,
     key: Arc<RefreshTokenKey>,
-    issuer: Issuer,
+    resource_server: ResourceServer,
     clock: Clock,
 }
 
@@ -49,8 +48,7 @@ impl Token {
     /// # Errors
     /// When a setting is missing or KMS does not answer.
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        let issuer = environment.issuer()?;
-        let minter = Arc::new(TokenMinter::new(environment.signer().await?, issuer.clone()));
+        let minter = Arc::new(TokenMinter::new(environment.signer().await?, environment.issuer()?));
         let key = Arc::new(environment.refresh_token_key().await?);
         let authenticator = Arc::new(ClientAuthenticator::new(environment)?);
         Ok(Self {
@@ -61,9 +59,8 @@ impl Token {
                 Arc::clone(&key),
             )?,
             rotation: RefreshTokenRotation::new(environment, authenticator, minter, Arc::clone(&key))?,
-            client_address: ClientAddress::new(environment)?,
             key,
-            issuer,
+            resource_server: environment.resource_server()?,
             clock: environment.clock(),
         })
     }
@@ -71,7 +68,7 @@ impl Token {
     async fn answer(&self, request: &Request, now: Timestamp) -> Result<Tokens, TokenError> {
         let parameters = Parameters::of_body_with(request, &request::ONCE)?;
         let credentials = client_authentication::read(request, &parameters)?;
-        match TokenRequest::parse(&parameters, &self.issuer) {
+        match TokenRequest::parse(&parameters, &self.resource_server) {
             // Boxed: a refresh, which is the most frequent, need not carry the larger exchange.
             Ok(TokenRequest::AuthorizationCode(exchange)) => {
                 Box::pin(self.exchange.exchange(exchange, &credentials, self.requester(request), now)).await
@@ -92,7 +89,7 @@ impl Token {
 
     fn requester(&self, request: &Request) -> Option<Requester> {
         let user_agent = request.headers().get(USER_AGENT)?.to_str().ok()?;
-        Requester::new(self.client_address.of(request)?, user_agent, &self.key)
+        Requester::new(RequestContext::current()?.subscriber()?, user_agent, &self.key)
     }
 }
 

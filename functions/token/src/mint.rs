@@ -12,7 +12,8 @@ use shared::oauth::requested_scopes::RequestedScopes;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::secret::{Secret, to_text};
 use shared::signing_keys::signer::Signer;
-use shared::upstream_error::UpstreamError;
+
+use crate::error::TokenError;
 
 /// What an access token is made from.
 pub(crate) struct AccessTokenParameters<'a> {
@@ -33,17 +34,16 @@ pub(crate) struct AccessTokenParameters<'a> {
 
 impl AccessTokenParameters<'_> {
     /// What the token carries. A client that names fewer scopes than were approved gets fewer (RFC 6749 §6). Many repeat what they
-    /// first requested, of which the person may have approved less, or more: they get all that was approved.
-    fn permissions(&self) -> Scopes {
+    /// first requested, of which the person may have approved less, or more: they get all that was approved. Nothing if all that it
+    /// names are scopes that it does not have: it never gets others in their place.
+    fn permissions(&self) -> Option<Scopes> {
         let entitled = self.entitlement.scopes().permissions();
-        let again = self.requested_again.filter(|again| Some(*again) != self.requested);
-        match again.or(self.requested.filter(|_| self.as_requested)) {
-            Some(named) => {
-                let narrowed = named.scopes().intersection(entitled);
-                if narrowed.is_empty() { entitled } else { narrowed }
-            }
-            None => entitled,
+        if let Some(again) = self.requested_again.filter(|again| Some(*again) != self.requested) {
+            return Some(again.scopes().intersection(entitled)).filter(|narrowed| !narrowed.is_empty());
         }
+        let requested = self.requested.filter(|_| self.as_requested);
+        let narrowed = requested.map(|requested| requested.scopes().intersection(entitled));
+        Some(narrowed.filter(|narrowed| !narrowed.is_empty()).unwrap_or(entitled))
     }
 }
 
@@ -81,10 +81,10 @@ impl TokenMinter {
         parameters: AccessTokenParameters<'_>,
         refresh_token: Option<&RefreshToken>,
         now: Timestamp,
-    ) -> Result<Tokens, UpstreamError> {
+    ) -> Result<Tokens, TokenError> {
         // No token outlives its grant, and `expires_in` says so.
         let expires = now.plus(LIFETIME).min(parameters.ends);
-        let permissions = parameters.permissions();
+        let permissions = parameters.permissions().ok_or(TokenError::InvalidScope)?;
         let claims = Claims {
             iss: self.issuer.to_string(),
             sub: parameters.approval.person.to_string(),

@@ -2,11 +2,10 @@
 
 use shared::http::parameters::Parameters;
 use shared::oauth::grant::AuthorizationCode;
-use shared::oauth::issuer::Issuer;
 use shared::oauth::pkce::CodeVerifier;
 use shared::oauth::refresh_token::RefreshToken;
 use shared::oauth::requested_scopes::RequestedScopes;
-use shared::oauth::resource::{RequestedResource, Resource};
+use shared::oauth::resource::{RequestedResource, Resource, ResourceServer};
 
 use crate::error::TokenError;
 
@@ -47,9 +46,9 @@ pub(crate) const ONCE: [&str; 10] = [
 ];
 
 impl TokenRequest {
-    pub(crate) fn parse(parameters: &Parameters, issuer: &Issuer) -> Result<Self, TokenError> {
+    pub(crate) fn parse(parameters: &Parameters, server: &ResourceServer) -> Result<Self, TokenError> {
         let required = |name| parameters.value(name).ok_or(TokenError::MissingParameter(name));
-        let resource = RequestedResource::parse(issuer, parameters.values("resource"));
+        let resource = RequestedResource::parse(server, parameters.values("resource"));
         match required("grant_type")? {
             "authorization_code" => Ok(Self::AuthorizationCode(AuthorizationCodeRequest {
                 code: AuthorizationCode::parse(required("code")?).ok_or(TokenError::MalformedCode)?,

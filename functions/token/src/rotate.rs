@@ -18,6 +18,7 @@ use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::{Grants, Update};
 use shared::telemetry::audit::{self, Event};
+use shared::upstream_error::UpstreamError;
 
 use crate::entitle::entitle;
 use crate::error::TokenError;
@@ -82,20 +83,45 @@ impl RefreshTokenRotation {
         let issuance = request.token.issuance(&self.key);
         let presentation = Presentation { token: &request.token, issuance, requester, at: now };
         let token = self.classify((&client, &grant), &presentation).await?;
-        let (state, family) = (token.state, &token.family);
-        // Not earlier: this error would tell a caller without a valid token that the grant exists.
-        if let Err(error) = check_within_grant(&grant, &request) {
-            // It gets no tokens, but the newest token was presented. So its predecessor must not count as the retry of a lost response,
-            // nor as current in a restored table, any more.
-            match (state, token.issuance) {
-                (RefreshTokenState::Current, _) => self.grants.record_use(&grant, family.generation, now).await?,
-                (RefreshTokenState::Newer, Some(newer)) => {
-                    self.grants.record_use(&grant, newer.generation, now).await?
-                }
-                _ => Update::Applied,
-            };
-            return Err(error);
+        let issued = self.issue(&request, (&client, &grant), &token, &presentation).await;
+        // Where the tables gave no answer, they would record nothing either.
+        if issued.as_ref().is_err_and(|error| !error.is_of_tables()) {
+            self.record_presentation(&grant, &token, now).await?;
         }
+        issued
+    }
+
+    /// Whatever kept the newest token from its successor, it was presented. So its predecessor must not count as the retry of a lost
+    /// response, nor as current in a restored table, any more.
+    async fn record_presentation(
+        &self,
+        grant: &Grant,
+        token: &ClassifiedToken,
+        now: Timestamp,
+    ) -> Result<(), UpstreamError> {
+        let presented = match (token.state, token.issuance) {
+            (RefreshTokenState::Current, _) => token.family.generation,
+            (RefreshTokenState::Newer, Some(newer)) => newer.generation,
+            _ => return Ok(()),
+        };
+        if grant.in_use(now).is_some_and(|active| active.seen < presented) {
+            self.grants.record_use(grant, presented, now).await?;
+        }
+        Ok(())
+    }
+
+    /// The successor of a token that earns one, and an access token.
+    async fn issue(
+        &self,
+        request: &RefreshTokenRequest,
+        (client, grant): (&AuthenticatedClient, &Grant),
+        token: &ClassifiedToken,
+        presentation: &Presentation<'_>,
+    ) -> Result<Tokens, TokenError> {
+        let &Presentation { requester, at: now, .. } = presentation;
+        let (state, family) = (token.state, &token.family);
+        // Not before the token was classified: this error would tell a caller without a valid one that the grant exists.
+        check_within_grant(grant, request)?;
         if let Some(resets) = grant.signatures.used_up_until(now) {
             return Err(TokenError::TooManySignatures(resets.since(now)));
         }
@@ -106,7 +132,7 @@ impl RefreshTokenRotation {
             (RefreshTokenState::Newer, Some(issuance)) => family.rotated_by_newer(issuance, requester, now),
             (RefreshTokenState::LateRetry, _) => family.rotated_anew(requester, now),
             _ => {
-                self.count_retry(&client, &grant, family, now).await?;
+                self.count_retry(client, grant, family, now).await?;
                 family.clone()
             }
         };
@@ -124,9 +150,9 @@ impl RefreshTokenRotation {
         let tokens = self.minter.mint(parameters, Some(&successor), now).await?;
         let update = match state {
             RefreshTokenState::Current | RefreshTokenState::Newer => {
-                self.grants.rotate(&client, &grant, family, &next).await?
+                self.grants.rotate(client, grant, family, &next).await?
             }
-            RefreshTokenState::LateRetry => self.grants.rotate_anew(&client, &grant, family, &next).await?,
+            RefreshTokenState::LateRetry => self.grants.rotate_anew(client, grant, family, &next).await?,
             _ => return Ok(tokens),
         };
         match update {
@@ -134,15 +160,15 @@ impl RefreshTokenRotation {
                 if let (RefreshTokenState::LateRetry, Some(earlier), Some(later)) =
                     (state, family.late_retry, next.late_retry)
                 {
-                    record_late_retries(&grant, earlier, later);
+                    record_late_retries(grant, earlier, later);
                 }
                 Ok(tokens)
             }
             Update::NotFound => Err(TokenError::UnknownGrant),
             // A concurrent request has rotated the family.
             Update::Conflict(latest) => {
-                let successor = self.successor(&client, (&token, next.generation), &latest, &presentation).await?;
-                self.grants.record_assertion(&client).await?;
+                let successor = self.successor(client, (token, next.generation), &latest, presentation).await?;
+                self.grants.record_assertion(client).await?;
                 Ok(tokens.with(&successor))
             }
         }

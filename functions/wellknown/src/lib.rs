@@ -14,7 +14,7 @@ use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::requested_scopes::RequestedScopes;
-use shared::oauth::resource::{Resource, ResourceAddress};
+use shared::oauth::resource::{Resource, ResourceAddress, ResourceServer};
 
 use authorization_server::AuthorizationServerMetadata;
 use protected_resource::ProtectedResourceMetadata;
@@ -26,6 +26,7 @@ const MAX_AGE: u32 = 300;
 /// The well-known documents.
 pub struct WellKnown {
     issuer: Issuer,
+    resource_server: ResourceServer,
     product: String,
     default_scopes: RequestedScopes,
     authorization_server: AuthorizationServerMetadata,
@@ -40,14 +41,15 @@ impl WellKnown {
     /// When one is missing.
     #[expect(clippy::unused_async, reason = "as every function is made")]
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        let issuer = environment.issuer()?;
+        let (issuer, resource_server) = (environment.issuer()?, environment.resource_server()?);
         Ok(Self {
             product: environment.product_name()?,
             default_scopes: environment.default_scopes()?,
-            authorization_server: AuthorizationServerMetadata::of(&issuer, &Resource::new(&issuer)),
+            authorization_server: AuthorizationServerMetadata::of(&issuer, &Resource::new(&resource_server)),
             access_token_keys: PublishedKeys::new(environment.keyring()?),
             tool_token_keys: PublishedKeys::new(environment.tool_keyring()?),
             issuer,
+            resource_server,
         })
     }
 
@@ -78,9 +80,9 @@ impl WellKnown {
     /// exist.
     fn address(&self, inserted: &str) -> Option<ResourceAddress> {
         if inserted.is_empty() {
-            Some(ResourceAddress::canonical(Resource::new(&self.issuer)))
+            Some(ResourceAddress::main(&self.resource_server))
         } else {
-            ResourceAddress::from_path(&self.issuer, inserted)
+            ResourceAddress::from_path(&self.resource_server, inserted)
         }
     }
 }

@@ -108,23 +108,25 @@ impl Deployment {
                 let described = describe_stack(stack, &aws().await?).await?;
                 let url = outputs(stack, &described)?.remove(CONNECTOR);
                 Ok(Some(Connector {
+                    admin_path: parameter(&described, "AdminPath"),
                     url: url.ok_or_else(|| DeploymentError::NoOutput(stack.clone(), "ConnectorUrl"))?,
                     person: None,
                     project: Project::of(&described),
                 }))
             }
             (None, Some(folder)) => {
-                let RunningSystem { mcp_url, person, supabase, .. } = find_running_system(folder)?;
-                Ok(mcp_url.map(|url| Connector { url, person, project: supabase }))
+                let RunningSystem { mcp_url, admin_path, person, supabase, .. } = find_running_system(folder)?;
+                Ok(mcp_url.map(|url| Connector { url, admin_path, person, project: supabase }))
             }
             (None, None) => Ok(None),
         }
     }
 }
 
-/// What people paste, who may try it, and where they sign in.
+/// What people paste, where the console is, who may try it, and where they sign in.
 pub(crate) struct Connector {
     pub(crate) url: String,
+    pub(crate) admin_path: Option<String>,
     pub(crate) person: Option<DemoPerson>,
     pub(crate) project: Option<Project>,
 }
@@ -257,6 +259,7 @@ struct RunningSystem {
     dynamo: String,
     tables: BTreeMap<String, String>,
     mcp_url: Option<String>,
+    admin_path: Option<String>,
     person: Option<DemoPerson>,
     supabase: Option<Project>,
 }

@@ -9,6 +9,7 @@ use shared::store::api_keys::CreateApiKeyError;
 use shared::store::blocked_hosts::BlockHostError;
 use shared::store::clients::MAX_SECRETS;
 use shared::store::directory::PutTenantError;
+use shared::store::workspace_move::MoveError;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 use workspace_file::plan::ApplyError;
@@ -35,6 +36,16 @@ pub(crate) enum CommandError {
     NoTenant(TenantId),
     #[error("there is a tenant {0} already; `amble tenant rename {0}` gives it another name")]
     TenantExists(TenantId),
+    #[error("say which tenants, or --all")]
+    NoTenantSelection,
+    #[error("what tenant {0} has is being moved the other way; end that first, with `amble tenant migrate {0}{1}`")]
+    MovedOtherWay(TenantId, &'static str),
+    #[error(
+        "what tenant {tenant} has cannot go where other items are; there are {count}, such as {example}: see docs/operating/partitions.md"
+    )]
+    ItemsInTheWay { tenant: TenantId, count: usize, example: String },
+    #[error("tenant {0}: {1}; nothing is lost: run the same command again")]
+    NotMigrated(TenantId, MoveError),
     #[error("tenant {0} has no role {1}; it has {2}")]
     NoRole(TenantId, String, String),
     #[error("{0} is a role that every tenant has; choose another name")]

@@ -44,7 +44,7 @@ pub(crate) enum Command {
         #[arg(required = true, value_parser = arguments::permission)]
         permissions: Vec<Scope>,
     },
-    /// Revoke a key: the next call with it is refused
+    /// Revoke a key, and those that it made: the next call with any of them is refused
     Revoke {
         /// Which, as `amble key list` calls it
         #[arg(value_parser = arguments::key, allow_hyphen_values = true)]
@@ -153,7 +153,7 @@ async fn list(context: &Context, id: &TenantId) -> Result<Output, CommandError> 
         [
             key.id.to_text(),
             key.name.as_str().to_owned(),
-            key.maker.to_string(),
+            key.parent.as_ref().map_or_else(|| key.maker.to_string(), |parent| format!("key {}", parent.to_text())),
             when(key.used, "never"),
             when(key.expires, "never"),
             key.scopes.to_string(),
@@ -180,6 +180,7 @@ fn to_json(key: &ApiKeyRecord) -> Value {
     });
     if let Some(members) = json.as_object_mut() {
         let times = [("expires", key.expires), ("used", key.used)];
+        members.extend(key.parent.iter().map(|parent| ("made_by_key".to_owned(), Value::from(parent.to_text()))));
         members.extend(
             times.into_iter().filter_map(|(name, time)| Some((name.to_owned(), Value::from(time?.to_rfc3339())))),
         );

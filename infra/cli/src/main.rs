@@ -20,6 +20,7 @@ mod grant;
 mod http;
 mod key;
 mod member;
+mod migration;
 mod operator_event;
 mod output;
 mod person;

@@ -115,6 +115,20 @@ pub(crate) enum OperatorEvent<'a> {
         /// What it was called.
         name: &'a str,
     },
+    /// What a tenant has is about to be moved between partitions; `tenant_migrated` follows unless that is interrupted.
+    TenantMigrating {
+        /// Which.
+        tenant: &'a str,
+        /// How its workspace is to lie: by kind, or whole.
+        layout: &'a str,
+    },
+    /// What a tenant has was moved between partitions.
+    TenantMigrated {
+        /// Which.
+        tenant: &'a str,
+        /// How its workspace lies now.
+        layout: &'a str,
+    },
     /// A person became a member.
     MemberAdded {
         /// Where.

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::grant;
 use crate::key;
+use crate::migration::{self, Migration};
 use crate::operator_event::OperatorEvent;
 use crate::output::{Output, fields, table};
 use crate::second_search::SecondSearch;
@@ -59,6 +60,8 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Move what tenants have into partitions by kind, which share no capacity. Meanwhile nothing can be written there
+    Migrate(Migration),
     /// Roles of its own, besides owner, admin, member and viewer
     #[command(subcommand)]
     Role(RoleCommand),
@@ -97,6 +100,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
         Command::Add { tenant, name } => add(context, tenant, name).await,
         Command::Rename { tenant, name } => rename(context, &tenant, name).await,
         Command::Remove { tenant, second_search, yes } => remove(context, &tenant, &second_search, yes).await,
+        Command::Migrate(migration) => migration::run(&migration, context).await,
         Command::Role(RoleCommand::Set { role, tenant, permissions }) => {
             let permissions = permissions.into_iter().fold(Scopes::NONE, Scopes::with);
             set_role(context, &tenant, Role { name: role, permissions }).await
@@ -119,6 +123,7 @@ async fn list(context: &Context) -> Result<Output, CommandError> {
 async fn show(context: &Context, id: &TenantId) -> Result<Output, CommandError> {
     let tenant = context.find_tenant(id).await?;
     let has = TenantUsage::of(context, id).await?;
+    let layout = context.environment.directory()?.workspace_layout(id).await?;
     let mut rows = vec![("Tenant", id.to_string()), ("Name", tenant.name.clone())];
     rows.extend(tenant.roles.iter().map(|role| ("Role", format!("{}: {}", role.name, role.permissions))));
     rows.extend([
@@ -126,9 +131,11 @@ async fn show(context: &Context, id: &TenantId) -> Result<Output, CommandError> 
         ("Connections", has.grants.to_string()),
         ("API keys", has.keys.to_string()),
         ("Things", has.things.to_string()),
+        ("Layout", migration::label(layout).to_owned()),
     ]);
     let mut json = to_json(&tenant);
     if let Some(members) = json.as_object_mut() {
+        members.insert("layout".to_owned(), Value::from(migration::label(layout)));
         members.extend(has.json().as_object().cloned().unwrap_or_default());
     }
     Ok(Output { text: fields(&rows), json })
@@ -196,7 +203,8 @@ async fn remove(
     }
     removed.keys = key::revoke_all(context, id, |_| true).await?;
     directory.remove_tenant(id, context.now).await?;
-    removed.things = workspaces.remove_all(id).await?;
+    let mut partitions = workspaces.partitions(id).await?;
+    removed.things = workspaces.remove_all(&partitions).await?;
     let joint = grant::joint_revocation(context, (&directory, &grants), RevocationReason::MembershipGone);
     let filter = ConnectionFilter::Tenant { tenant: id, person: None, client: None };
     removed.grants = joint.mark_listed(filter, usize::MAX).await?.count;
@@ -207,7 +215,8 @@ async fn remove(
     // A call that was let in before may have written until now. A tenant that was added meanwhile keeps what it has.
     if again && directory.find(id).await?.is_none() {
         removed.keys += key::revoke_all(context, id, |_| true).await?;
-        removed.things += workspaces.remove_all(id).await?;
+        partitions.extend(workspaces.partitions(id).await?);
+        removed.things += workspaces.remove_all(&partitions).await?;
     }
     context.record(&OperatorEvent::TenantRemoved { tenant: id.as_str(), name: &name });
     let mut json = removed.json();

@@ -6,9 +6,11 @@
 //! | [`captcha`] | Cloudflare's Turnstile, or hCaptcha | the widget in a page, and the check of its tokens |
 //! | [`kms`] | AWS KMS | awsJson1.1: `Sign` and `GetPublicKey` |
 //! | [`lambda`] | AWS Lambda | restJson1: `Invoke` |
+//! | [`secrets_manager`] | AWS Secrets Manager | awsJson1.1: `GetSecretValue` |
 //! | [`supabase`] | a Supabase project | its gateway and GoTrue, `/auth/v1` |
 
 pub mod captcha;
 pub mod kms;
 pub mod lambda;
+pub mod secrets_manager;
 pub mod supabase;

@@ -36,6 +36,8 @@ Usage: cargo run [-- OPTIONS]
                        SUPABASE_SECRET_KEY holds a secret key of the project
   --captcha PROVIDER   demand a captcha of the demo's people to sign in by e-mail: turnstile or hcaptcha, whose own widget
                        for tests your browser fetches
+  --admin-path PATH    where people find the console (/admin)
+  --auth-path PATH     where people find the sign-in page (/auth)
   --json               print one line of JSON when ready, for scripts
   --rename-challenge   rename WWW-Authenticate as API Gateway may do, to X-Amzn-Remapped-WWW-Authenticate; the template's
                        mapping puts the challenge back, so that answers have both
@@ -55,6 +57,8 @@ pub(crate) struct Arguments {
     pub(crate) project: Option<Project>,
     /// Its provider, and its site key.
     pub(crate) captcha: Option<(&'static str, &'static str)>,
+    /// The template's parameters `AdminPath` and `AuthPath`, where they are given.
+    pub(crate) paths: Vec<(String, String)>,
     pub(crate) json: bool,
     pub(crate) rename_challenge: bool,
 }
@@ -112,6 +116,7 @@ impl Arguments {
         let (mut folder, mut workspace, mut members) = (None, None, Vec::new());
         let (mut tool_origins, mut public_url, mut env_dir) = (Vec::new(), None, None);
         let (mut url, mut key, mut captcha) = (None, None, None);
+        let mut paths = Vec::new();
         let (mut in_memory, mut json, mut rename_challenge) = (false, false, false);
         while let Some(word) = words.next() {
             let mut value = |name| words.next().ok_or(ArgumentError::NoValue(name));
@@ -120,6 +125,8 @@ impl Arguments {
                 "--in-memory" => in_memory = true,
                 "--json" => json = true,
                 "--rename-challenge" => rename_challenge = true,
+                "--admin-path" => paths.push(("AdminPath".to_owned(), text(value("--admin-path")?))),
+                "--auth-path" => paths.push(("AuthPath".to_owned(), text(value("--auth-path")?))),
                 "--data-dir" => folder = Some(PathBuf::from(value("--data-dir")?)),
                 "--workspace" => workspace = Some(PathBuf::from(value("--workspace")?)),
                 "--env" => env_dir = Some(PathBuf::from(value("--env")?)),
@@ -132,8 +139,8 @@ impl Arguments {
                     let origin = origin.to_str().and_then(AllowedOrigin::parse);
                     tool_origins.push(origin.ok_or(ArgumentError::OutboundAllow)?);
                 }
-                "--supabase" => url = Some(value("--supabase")?.to_string_lossy().into_owned()),
-                "--supabase-key" => key = Some(value("--supabase-key")?.to_string_lossy().into_owned()),
+                "--supabase" => url = Some(text(value("--supabase")?)),
+                "--supabase-key" => key = Some(text(value("--supabase-key")?)),
                 "--member" => {
                     let member = value("--member")?;
                     members.push(member.to_str().and_then(Member::parse).ok_or(ArgumentError::Member)?);
@@ -184,10 +191,15 @@ impl Arguments {
             env_dir,
             project,
             captcha,
+            paths,
             json,
             rename_challenge,
         })))
     }
+}
+
+fn text(word: OsString) -> String {
+    word.to_string_lossy().into_owned()
 }
 
 /// `127.0.0.1:8787`, `[::1]:8787`, or `localhost:8787`, which is the first of them.
@@ -250,6 +262,13 @@ mod tests {
         assert_eq!(folder(parse(&both, None).unwrap()).as_deref(), Some(expected));
         let named = ["--supabase", URL, "--supabase-key", KEY, "--data-dir", "here"];
         assert_eq!(folder(parse(&named, None).unwrap()).as_deref(), Some("here"));
+    }
+
+    #[test]
+    fn paths_are_parameters_of_the_template() {
+        let arguments = parse(&["--auth-path", "/connect/auth", "--admin-path", "/connect/admin"], None).unwrap();
+        let expected = [("AuthPath", "/connect/auth"), ("AdminPath", "/connect/admin")];
+        assert_eq!(arguments.paths, expected.map(|(name, path)| (name.to_owned(), path.to_owned())));
     }
 
     #[test]

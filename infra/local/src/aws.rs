@@ -6,21 +6,23 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-/// Where the three services are.
+/// Where the services are.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     pub(crate) dynamo: String,
     pub(crate) kms: String,
     pub(crate) lambda: String,
+    pub(crate) secrets: String,
 }
 
 impl Addresses {
     /// The variables that tell a program of them, as the SDK reads them.
-    pub(crate) fn variables(&self) -> [(&'static str, &str); 3] {
+    pub(crate) fn variables(&self) -> [(&'static str, &str); 4] {
         [
             ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamo),
             ("AWS_ENDPOINT_URL_KMS", &self.kms),
             ("AWS_ENDPOINT_URL_LAMBDA", &self.lambda),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets),
         ]
     }
 }
@@ -36,13 +38,14 @@ pub(crate) fn sdk_config(caller: &str, addresses: &Addresses, connector: &Shared
         .build()
 }
 
-/// As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS` and `…_LAMBDA` would say it.
+/// As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS`, `…_LAMBDA` and `…_SECRETS_MANAGER` would say it.
 impl LoadServiceConfig for Addresses {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
         match (key.env(), key.service_id()) {
             ("AWS_ENDPOINT_URL", "DynamoDB") => Some(self.dynamo.clone()),
             ("AWS_ENDPOINT_URL", "KMS") => Some(self.kms.clone()),
             ("AWS_ENDPOINT_URL", "Lambda") => Some(self.lambda.clone()),
+            ("AWS_ENDPOINT_URL", "Secrets Manager") => Some(self.secrets.clone()),
             _ => None,
         }
     }

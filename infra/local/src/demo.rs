@@ -13,6 +13,7 @@ use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::api_keys::{Actor, CreateApiKeyError, NewApiKey};
 use shared::store::directory::Membership;
+use shared::store::workspace_layout::WorkspaceLayout;
 use uuid::Uuid;
 use workspace_file::plan::Plan;
 use workspace_file::{Variables, WorkspaceFile};
@@ -220,8 +221,8 @@ fn ana_in_acme() -> Result<Membership, LocalError> {
     let [(_, ana), ..] = &PEOPLE;
     let role = Role::built_in("owner").ok_or(LocalError::Demo("a role"))?;
     let tenant = TenantId::parse("acme").ok_or(LocalError::Demo("a tenant's id"))?;
-    let (name, basis) = ("Acme".to_owned(), CurrentBasis::default());
-    Ok(Membership { person: person_id(ana)?, tenant, name, role, basis })
+    let (name, basis, layout) = ("Acme".to_owned(), CurrentBasis::default(), WorkspaceLayout::ByKind);
+    Ok(Membership { person: person_id(ana)?, tenant, name, role, basis, layout })
 }
 
 fn email(name: &str) -> String {

@@ -37,6 +37,12 @@ pub enum LocalError {
     /// The template has a route that cannot be served.
     #[error("template.yaml has a route that is not served here, or has it twice: {0}")]
     Route(String),
+    /// The console and the sign-in page cannot be there.
+    #[error(
+        "the console cannot be at {0} and the sign-in page at {1}: give two paths of lower-case words such as /connect/admin and \
+         /connect/auth, neither below the other nor below what else is served"
+    )]
+    PublicPaths(String, String),
     /// The template changes answers in a way that API Gateway refuses, or that is not known here.
     #[error("template.yaml has responseParameters that are not applied here: {0}")]
     Mapping(String),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::environment::Environment;
+use shared::http::edge::Edge;
 
 use crate::error::LocalError;
 use crate::gateway::endpoint::Endpoint;
@@ -32,7 +33,8 @@ pub(crate) async fn start(
     macro_rules! endpoint {
         ($program:ty) => {{
             let function = <$program>::new(environment).await.map_err(failed)?;
-            Program::Endpoint(Endpoint::of(function, definition, timeout, lines))
+            let edge = Edge::new(environment).map_err(failed)?;
+            Program::Endpoint(Endpoint::of(function, edge, definition, timeout, lines))
         }};
     }
     Ok(match definition.binary.as_str() {

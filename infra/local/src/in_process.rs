@@ -80,8 +80,8 @@ impl InProcessConnector {
                 }
                 read(self.kms.answer(&headers, body)).await
             }
-            // Its operations are paths, and its fake answers at a socket only.
-            Service::Lambda => Ok(unknown.to_response()),
+            // Their fakes answer at a socket only.
+            Service::Lambda | Service::SecretsManager => Ok(unknown.to_response()),
         };
         let Some(interceptor) = &self.interceptor else { return perform_call().await };
         let Some(call) = Call::parse("/", target, authorization, body) else { return Ok(unknown.to_response()) };

@@ -86,6 +86,8 @@ pub enum Service {
     Kms,
     /// Tenants' functions.
     Lambda,
+    /// The secret key of the Supabase project.
+    SecretsManager,
 }
 
 impl Service {
@@ -95,6 +97,7 @@ impl Service {
         match service {
             "DynamoDB_20120810" => Some((Self::DynamoDb, operation)),
             "TrentService" => Some((Self::Kms, operation)),
+            "secretsmanager" => Some((Self::SecretsManager, operation)),
             _ => None,
         }
     }
@@ -161,7 +164,7 @@ pub(crate) async fn intercept(
     let client = Client::builder(TokioExecutor::new()).build_http();
     let router = Router::new().fallback(proxy_call).with_state(Arc::new(Proxy { interceptor, services, client }));
     servers.serve(listener, &router);
-    Ok(Addresses { dynamo: address.clone(), kms: address.clone(), lambda: address })
+    Ok(Addresses { dynamo: address.clone(), kms: address.clone(), lambda: address.clone(), secrets: address })
 }
 
 struct Proxy {
@@ -179,6 +182,7 @@ async fn proxy_call(State(proxy): State<Arc<Proxy>>, uri: Uri, headers: HeaderMa
         Service::DynamoDb => &proxy.services.dynamo,
         Service::Kms => &proxy.services.kms,
         Service::Lambda => &proxy.services.lambda,
+        Service::SecretsManager => &proxy.services.secrets,
     };
     let address = format!("{address}{}", uri.path());
     let counts = (call.service == Service::DynamoDb).then(|| is_write(&call.operation));

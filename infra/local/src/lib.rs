@@ -70,12 +70,15 @@ use axum::http::{Request, Response};
 use fakes::kms::Kms;
 use fakes::kms::key_spec::KeySpec;
 use fakes::lambda::Lambda;
+use fakes::secrets_manager::SecretsManager;
 use fakes::supabase::project::{Site, Supabase};
 use fakes::supabase::secret::Secret;
 use fakes::supabase::seed::{Person, Seed};
 use fakes::supabase::setup_error::SetupError;
 use shared::clock::Clock;
 use shared::environment::Environment;
+use shared::http::public_paths::PublicPaths;
+use shared::oauth::resource::PATH;
 use shared::oauth::tenant::PersonId;
 use shared::store::activity::Activities;
 use shared::store::api_keys::ApiKeys;
@@ -118,6 +121,9 @@ use unreachable_tools::UnreachableTools;
 pub struct Options {
     /// Where it listens; port 0 is any free one. Loopback only.
     pub listen: SocketAddr,
+    /// The origin of a proxy in front, which is the issuer then. It passes on what is below `AdminPath` and `AuthPath` to what is below
+    /// `/admin` and `/auth`. Without one the gateway does.
+    pub proxy: Option<String>,
     /// Where it keeps what it knows.
     pub data: Data,
     /// Where the tables are, if not in here: `http://…` of moto or DynamoDB Local. Made there if they are not.
@@ -138,7 +144,9 @@ pub struct Options {
     pub people: Vec<Person>,
     /// Whether `WWW-Authenticate` is renamed as API Gateway may do it.
     pub rename_challenge: bool,
-    /// Headers of answers that something in front of the gateway takes away.
+    /// Headers of requests that something in front of the gateway sets, as an edge does.
+    pub set_headers: &'static [(&'static str, &'static str)],
+    /// Headers of answers that it takes away.
     pub drop_headers: &'static [&'static str],
     /// Sees what the functions say to AWS, and may fail it.
     pub interceptor: Option<Arc<dyn Interceptor>>,
@@ -188,6 +196,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            proxy: None,
             data: Data::Memory,
             dynamo: None,
             table_faults: None,
@@ -198,6 +207,7 @@ impl Default for Options {
             workspace: None,
             people: Vec::new(),
             rename_challenge: false,
+            set_headers: &[],
             drop_headers: &[],
             interceptor: None,
             function_timeout: None,
@@ -218,11 +228,14 @@ impl Default for Options {
 pub struct System {
     issuer: String,
     local_origin: String,
-    secrets: SystemSecrets,
+    system_secrets: SystemSecrets,
+    mcp_url: String,
+    paths: PublicPaths,
     services: Addresses,
     sign_in: SignIn,
     kms: Arc<Kms>,
     lambda: Arc<Lambda>,
+    secrets: Arc<SecretsManager>,
     gateway: Arc<Gateway>,
     audit_subscriber: Arc<AuditSubscriber>,
     scheduled: BTreeMap<String, Arc<ScheduledFunction>>,
@@ -291,18 +304,21 @@ impl System {
         let (folder, initialized) = open_data_dir(&options)?;
         let gateway_listener = Listener::bind(options.listen).await?;
         let local_origin = gateway_listener.origin();
-        let issuer = options.public_url.as_ref().map_or(local_origin.as_str(), PublicUrl::origin).to_owned();
-        let secrets = SystemSecrets::of(options.public_url.is_some(), folder.as_deref(), MEMBERSHIP_SECRET)?;
+        let issuer = options.public_url.as_ref().map(PublicUrl::origin).or(options.proxy.as_deref());
+        let issuer = issuer.unwrap_or(&local_origin).to_owned();
+        let system_secrets = SystemSecrets::of(options.public_url.is_some(), folder.as_deref(), MEMBERSHIP_SECRET)?;
+        let paths = public_paths(&options.parameters)?;
         let mut servers = Servers::new();
 
-        let (kms, lambda) = (open_kms(folder.as_deref())?, Lambda::new());
+        let (kms, lambda, secrets) = (open_kms(folder.as_deref())?, Lambda::new(), SecretsManager::new());
         let kms_address = serve_on_any_port(&mut servers, &kms.router()).await?;
-        let lambda_address = serve_on_any_port(&mut servers, &lambda.router()).await?;
+        let lambda_address = serve_on_any_port(&mut servers, &lambda.router().merge(secrets.router())).await?;
 
-        let sign_in = serve_sign_in(&options, &issuer, &secrets.passwords, folder.as_ref(), &mut servers).await?;
+        let passwords = &system_secrets.passwords;
+        let sign_in = serve_sign_in(&options, (&issuer, &paths), passwords, folder.as_ref(), &mut servers).await?;
         let ServedTools { files, origins } = serve_tools(&options, &mut servers, &lambda).await?;
 
-        let template = template_of(&options, &issuer, &sign_in, &origins, &secrets)?;
+        let template = template_of(&options, &issuer, &sign_in, &origins, &system_secrets)?;
         let (project, demo) = (options.project.as_ref(), options.demo);
 
         let definitions = template.tables()?;
@@ -312,12 +328,13 @@ impl System {
         let wanted = options.table_faults.is_some();
         let table_faults = faults_of_tables(wanted, &database, remote_tables.as_ref(), &definitions, &options.clock)?;
         let dynamo = serve_tables(&database, remote_tables.as_ref(), table_faults.as_ref(), &mut servers).await?;
-        let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
+        let services = Addresses { dynamo, kms: kms_address, secrets: lambda_address.clone(), lambda: lambda_address };
         let in_process = (options.in_process && remote_tables.is_none())
             .then(|| InProcessConnector::new(&database, table_faults.as_ref(), &kms));
         let ([operators, client], interceptor) = clients(in_process, options.interceptor);
-        let passwords = &secrets.passwords;
-        write_running_file(folder.as_deref(), &issuer, &sign_in, &services, &template, demo.then_some(passwords))?;
+        let mcp_url = template.parameter("ResourceUrl").map_or_else(|| format!("{issuer}{PATH}"), str::to_owned);
+        let passwords = demo.then_some(&system_secrets.passwords);
+        write_running_file(folder.as_deref(), (&mcp_url, &paths), &sign_in, &services, &template, passwords)?;
         let tables = template.table_variables()?;
         let operator = operator(tables.clone(), &aws::sdk_config("operator", &services, &operators), &options.clock);
         let (demo, memberships) =
@@ -326,8 +343,8 @@ impl System {
             Some(interceptor) => interceptor::intercept(interceptor, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let direct = (services.clone(), operators);
-        let audit = if options.intercept_audit { (addresses.clone(), client.clone()) } else { direct };
+        let audit =
+            if options.intercept_audit { (addresses.clone(), client.clone()) } else { (services.clone(), operators) };
         let lines = LogSubscription::new();
         let deployed = Deployment {
             template,
@@ -341,10 +358,16 @@ impl System {
         let StartedFunctions { routes, audit_subscriber, scheduled } = start_functions(&deployed).await?;
         deliver(&lines, &audit_subscriber, &options.clock, &mut servers);
         begin_faults(table_faults.as_ref(), options.table_faults);
-        let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         env_files::write(options.env_dir.as_deref(), &deployed.template, &services)?;
-        let gateway = Gateway { routes, clock, renames_challenge, dropped, public_url: options.public_url };
-        let gateway = Arc::new(gateway);
+        let gateway = Arc::new(Gateway {
+            routes,
+            paths: if options.proxy.is_some() { PublicPaths::default() } else { paths.clone() },
+            clock: options.clock,
+            renames_challenge: options.rename_challenge,
+            set: options.set_headers,
+            dropped: options.drop_headers,
+            public_url: options.public_url,
+        });
         servers.serve_api(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {
@@ -362,11 +385,14 @@ impl System {
             deployed,
             issuer,
             local_origin,
-            secrets,
+            system_secrets,
+            mcp_url,
+            paths,
             services,
             sign_in,
             kms,
             lambda,
+            secrets,
             gateway,
             audit_subscriber,
             scheduled,
@@ -391,13 +417,14 @@ impl System {
         &self.deployed.template.stack
     }
 
-    /// The one origin: `http://localhost:<port>`, or `http://localhost` on port 80; the public URL, if there is one.
+    /// The one origin: `http://localhost:<port>`, or `http://localhost` on port 80; that of a proxy in front, or the public URL, if there
+    /// is one.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The origin where it listens on this machine: what a tunnel leads to.
+    /// The origin where it listens on this machine: what a proxy or a tunnel leads to.
     #[must_use]
     pub fn local_origin(&self) -> &str {
         &self.local_origin
@@ -406,13 +433,19 @@ impl System {
     /// What deliveries to `/hooks/membership` are signed with.
     #[must_use]
     pub fn membership_secret(&self) -> &str {
-        &self.secrets.membership
+        &self.system_secrets.membership
     }
 
     /// What people paste.
     #[must_use]
     pub fn mcp_url(&self) -> String {
-        format!("{}{}", self.issuer, shared::oauth::resource::PATH)
+        self.mcp_url.clone()
+    }
+
+    /// Where people find the console and the sign-in page.
+    #[must_use]
+    pub const fn paths(&self) -> &PublicPaths {
+        &self.paths
     }
 
     /// Where DynamoDB is; any credentials do.
@@ -461,6 +494,12 @@ impl System {
     #[must_use]
     pub fn lambda(&self) -> &Arc<Lambda> {
         &self.lambda
+    }
+
+    /// Secrets Manager: where tests keep what functions read.
+    #[must_use]
+    pub fn secrets(&self) -> &Arc<SecretsManager> {
+        &self.secrets
     }
 
     /// ARN of the key that signs access tokens. That of another is [`key_arn()`].
@@ -702,6 +741,13 @@ impl Programs {
     }
 }
 
+/// Where people find the console and the sign-in page, by the template's parameters of that name.
+fn public_paths(parameters: &BTreeMap<String, String>) -> Result<PublicPaths, LocalError> {
+    let given = |name, of_api| parameters.get(name).map_or(of_api, String::as_str);
+    let (admin, auth) = (given("AdminPath", PublicPaths::ADMIN), given("AuthPath", PublicPaths::AUTH));
+    PublicPaths::parse(admin, auth).ok_or_else(|| LocalError::PublicPaths(admin.to_owned(), auth.to_owned()))
+}
+
 /// The template with what its parameters are on this machine.
 fn template_of(
     options: &Options,
@@ -849,7 +895,7 @@ fn operator(tables: BTreeMap<String, String>, aws: &SdkConfig, clock: &Clock) ->
 /// `amble --local`; nowhere without a folder.
 fn write_running_file(
     folder: Option<&DataDir>,
-    issuer: &str,
+    (mcp_url, paths): (&str, &PublicPaths),
     SignIn { supabase: fake, url, publishable_key, .. }: &SignIn,
     services: &Addresses,
     template: &Template,
@@ -857,14 +903,15 @@ fn write_running_file(
 ) -> Result<(), LocalError> {
     let Some(folder) = folder else { return Ok(()) };
     let settings = template.operator_variables()?;
-    let mcp_url = format!("{issuer}{}", shared::oauth::resource::PATH);
     let mut supabase = serde_json::json!({ "url": url, "publishable_key": publishable_key });
     if let (Some(supabase), Some(_)) = (supabase.as_object_mut(), fake) {
         supabase.insert("secret_key".to_owned(), SECRET_KEY.into());
     }
     let person = passwords.filter(|_| fake.is_some()).map(demo::first_person);
-    let mut running =
-        serde_json::json!({ "dynamo": services.dynamo, "tables": settings, "mcp_url": mcp_url, "supabase": supabase });
+    let (dynamo, console) = (&services.dynamo, paths.admin(""));
+    let mut running = serde_json::json!({
+        "dynamo": dynamo, "tables": settings, "mcp_url": mcp_url, "admin_path": console, "supabase": supabase
+    });
     if let (Some(running), Some((email, password))) = (running.as_object_mut(), person) {
         running.insert("person".to_owned(), serde_json::json!({ "email": email, "password": password }));
     }
@@ -984,7 +1031,7 @@ struct SignIn {
 /// functions have under `sam local`.
 async fn serve_sign_in(
     options: &Options,
-    issuer: &str,
+    (issuer, paths): (&str, &PublicPaths),
     passwords: &DemoPasswords,
     folder: Option<&Arc<DataDir>>,
     servers: &mut Servers,
@@ -997,21 +1044,21 @@ async fn serve_sign_in(
     let people = options.people.iter().cloned().chain(of_the_demo).collect();
     let of_sam = options.env_dir.is_some().then_some(env_files::SAM_ISSUER);
     let issuers: Vec<_> = iter::once(issuer).chain(of_sam).collect();
-    serve_supabase(next_port(options.listen), people, &issuers, &options.clock, folder, servers).await
+    serve_supabase(next_port(options.listen), people, (&issuers, paths), &options.clock, folder, servers).await
 }
 
 /// The fake Supabase, served at `at`, or at any free port if that one is taken.
 async fn serve_supabase(
     at: SocketAddr,
     people: Vec<Person>,
-    issuers: &[&str],
+    (issuers, paths): (&[&str], &PublicPaths),
     clock: &Clock,
     folder: Option<&Arc<DataDir>>,
     servers: &mut Servers,
 ) -> Result<SignIn, LocalError> {
     let (listener, taken_port) = Listener::bind_or_any(at).await?;
     let url = listener.origin();
-    let supabase = open_supabase(people, issuers, &url, clock, folder.map(Arc::as_ref))?;
+    let supabase = open_supabase(people, (issuers, paths), &url, clock, folder.map(Arc::as_ref))?;
     servers.serve(listener, &supabase.router());
     if let Some(folder) = folder {
         persist_while_serving(&supabase, folder, servers);
@@ -1022,7 +1069,7 @@ async fn serve_supabase(
 /// The first of `issuers` is where people land who asked for another place.
 fn open_supabase(
     people: Vec<Person>,
-    issuers: &[&str],
+    (issuers, paths): (&[&str], &PublicPaths),
     url: &str,
     clock: &Clock,
     folder: Option<&DataDir>,
@@ -1031,7 +1078,7 @@ fn open_supabase(
     let site = Site {
         url: url.to_owned(),
         site_url: issuers.first().copied().unwrap_or_default().to_owned(),
-        allow_list: issuers.iter().map(|issuer| format!("{issuer}/auth/callback**")).collect(),
+        allow_list: issuers.iter().map(|issuer| format!("{issuer}{}", paths.auth("/callback**"))).collect(),
         publishable_key: PUBLISHABLE_KEY.to_owned(),
         secret_key: Secret::from(SECRET_KEY),
     };

@@ -62,10 +62,11 @@ async fn run(arguments: Arguments, dynamo: Option<String>, attempts: &AttemptRep
         env_dir,
         project,
         captcha,
+        paths,
         json,
         rename_challenge,
     } = arguments;
-    let parameters = captcha.iter().flat_map(captcha_parameters).collect();
+    let parameters = captcha.iter().flat_map(captcha_parameters).chain(paths).collect();
     let options = Options { listen, data, dynamo, demo: true, project, workspace, ..Options::default() };
     let options = Options { tool_origins, public_url, env_dir: env_dir.clone(), ..options };
     let system = System::start(Options { rename_challenge, parameters, ..options })
@@ -167,7 +168,7 @@ fn who_of_the_project(system: &System) -> String {
 
 /// What the project's list of redirect addresses must have.
 fn redirect_urls(system: &System) -> String {
-    format!("{}/auth/callback**", system.issuer())
+    format!("{}{}", system.issuer(), system.paths().auth("/callback**"))
 }
 
 fn machine_readable(system: &System) -> Result<String, String> {

@@ -112,6 +112,15 @@ pub(crate) fn kms(config: &SdkConfig) -> aws_sdk_kms::Client {
     aws_sdk_kms::Client::from_conf(config.build())
 }
 
+/// Secrets that are in no variable.
+#[must_use]
+pub(crate) fn secrets_manager(config: &SdkConfig) -> aws_sdk_secretsmanager::Client {
+    let config = aws_sdk_secretsmanager::config::Builder::from(config)
+        .interceptor(CallTimer("SecretsManager"))
+        .retry_partition(retry_quota("SecretsManager"));
+    aws_sdk_secretsmanager::Client::from_conf(config.build())
+}
+
 /// The client for functions that tenants wrote. The caller sets the time limit. Nothing is retried: a
 /// function may act on the first attempt although its response is lost. For the same reason no connection is
 /// kept: a request on a dead connection would be lost.

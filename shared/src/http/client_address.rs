@@ -2,43 +2,47 @@
 
 use std::net::IpAddr;
 
+use lambda_http::Request;
+
 use crate::environment::{ConfigError, Environment};
-use crate::lambda::Request;
-use crate::telemetry::request_context::RequestContext;
 
 /// Who says where a request comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientAddress {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ClientAddress {
     /// API Gateway, which people reach directly.
+    #[default]
     Gateway,
     /// The proxy before API Gateway, which adds it to `X-Forwarded-For`. API Gateway adds the proxy.
     Forwarded,
+    /// CloudFront, in a header that it overwrites (`infra/edge`).
+    CloudFront,
     /// Nobody: there is a proxy before API Gateway, and it does not say.
     Unknown,
 }
 
 impl ClientAddress {
-    /// From `CLIENT_ADDRESS`: `gateway` (the default), `forwarded` or `unknown`.
+    /// From `CLIENT_ADDRESS`: `gateway` (the default), `forwarded`, `cloudfront` or `unknown`.
     ///
     /// # Errors
     /// When it is another word.
-    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    pub(crate) fn new(environment: &Environment) -> Result<Self, ConfigError> {
         match environment.optional("CLIENT_ADDRESS").as_deref() {
             None | Some("gateway") => Ok(Self::Gateway),
             Some("forwarded") => Ok(Self::Forwarded),
+            Some("cloudfront") => Ok(Self::CloudFront),
             Some("unknown") => Ok(Self::Unknown),
-            Some(_) => Err(ConfigError::Unusable("CLIENT_ADDRESS", "gateway, forwarded or unknown")),
+            Some(_) => Err(ConfigError::Unusable("CLIENT_ADDRESS", "gateway, forwarded, cloudfront or unknown")),
         }
     }
 
-    /// The address of `request`: an IPv4 address, or the IPv6 network of one subscriber (RFC 6177 §2). Nothing where it is not known.
-    pub fn of(self, request: &Request) -> Option<IpAddr> {
-        let address = match self {
-            Self::Gateway => RequestContext::current()?.ip()?.parse().ok()?,
-            Self::Forwarded => forwarded(request)?,
-            Self::Unknown => return None,
-        };
-        Some(subscriber(address))
+    /// The address of `request`, whose last hop has proven that it is the edge. `peer` is who API Gateway saw.
+    pub(crate) fn of(self, request: &Request, peer: Option<IpAddr>) -> Option<IpAddr> {
+        match self {
+            Self::Gateway => peer,
+            Self::Forwarded => forwarded(request),
+            Self::CloudFront => viewer(request),
+            Self::Unknown => None,
+        }
     }
 }
 
@@ -48,7 +52,15 @@ fn forwarded(request: &Request) -> Option<IpAddr> {
     header.rsplit(',').nth(1)?.trim().parse().ok()
 }
 
-fn subscriber(address: IpAddr) -> IpAddr {
+/// `address:port`; CloudFront writes IPv6 without brackets.
+fn viewer(request: &Request) -> Option<IpAddr> {
+    let (address, _port) = request.headers().get("cloudfront-viewer-address")?.to_str().ok()?.rsplit_once(':')?;
+    address.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// Who is limited as one: an IPv4 address, or the IPv6 network of one subscriber (RFC 6177 §2).
+#[must_use]
+pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
         address @ IpAddr::V4(_) => address,
@@ -58,6 +70,12 @@ fn subscriber(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn address_in(name: &str, header: Option<&str>, setting: ClientAddress) -> Option<IpAddr> {
+        let request = http::Request::get("/");
+        let request = header.map_or(http::Request::get("/"), |header| request.header(name, header));
+        setting.of(&request.body(lambda_http::Body::Empty).unwrap(), None).map(subscriber)
+    }
 
     #[test]
     fn only_the_hop_of_the_proxy_counts() {
@@ -70,12 +88,27 @@ mod tests {
             (Some("somebody, 203.0.113.1"), None),
             (None, None),
         ] {
-            let request = http::Request::get("/");
-            let request = header.map_or(http::Request::get("/"), |header| request.header("x-forwarded-for", header));
-            let request = request.body(crate::lambda::Body::Empty).unwrap();
             let expected = expected.map(|address| address.parse::<IpAddr>().unwrap());
-            assert_eq!(ClientAddress::Forwarded.of(&request), expected, "{header:?}");
-            assert_eq!(ClientAddress::Unknown.of(&request), None, "{header:?}");
+            assert_eq!(address_in("x-forwarded-for", header, ClientAddress::Forwarded), expected, "{header:?}");
+            assert_eq!(address_in("x-forwarded-for", header, ClientAddress::Unknown), None, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn cloudfront_names_address_and_port() {
+        for (header, expected) in [
+            (Some("198.51.100.7:46532"), Some("198.51.100.7")),
+            (Some("2001:db8:1:2:3:4:5:6:46532"), Some("2001:db8:1:2::")),
+            (Some("2001:db8::1:46532"), Some("2001:db8::")),
+            (Some("[2001:db8:1:2::6]:46532"), Some("2001:db8:1:2::")),
+            (Some("198.51.100.7"), None),
+            (Some("somebody:1"), None),
+            (Some(""), None),
+            (None, None),
+        ] {
+            let expected = expected.map(|address| address.parse::<IpAddr>().unwrap());
+            let found = address_in("cloudfront-viewer-address", header, ClientAddress::CloudFront);
+            assert_eq!(found, expected, "{header:?}");
         }
     }
 }

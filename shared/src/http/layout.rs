@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::accent::Accent;
+use super::public_paths::PublicPaths;
 use super::response;
 use crate::environment::{ConfigError, Environment};
 
@@ -35,6 +36,7 @@ pub struct Layout {
     support: Option<String>,
     style: String,
     style_hash: String,
+    paths: PublicPaths,
 }
 
 /// Where the forms of a page may be sent (`form-action`).
@@ -75,7 +77,7 @@ impl ThirdParty {
 
 impl Layout {
     /// From `PRODUCT_NAME` and, if they are set: `LOGO` (an image as a `data:` address), `ACCENT_COLOR` (`#rrggbb`) and `SUPPORT_URL`
-    /// (`https:` or `mailto:`).
+    /// (`https:` or `mailto:`). Its links lead to `ADMIN_PATH` and `AUTH_PATH`.
     ///
     /// # Errors
     /// When one is missing or unusable.
@@ -93,20 +95,26 @@ impl Layout {
             None => Accent::DEFAULT,
         };
         let support = environment.optional("SUPPORT_URL").map(|text| support(&text).ok_or(SUPPORT)).transpose()?;
-        Ok(Self::of(environment.product_name()?, logo, accent, support))
+        Ok(Self::of(environment.product_name()?, logo, accent, support, environment.public_paths()?))
     }
 
-    fn of(product: String, logo: Option<String>, accent: Accent, support: Option<String>) -> Self {
+    fn of(product: String, logo: Option<String>, accent: Accent, support: Option<String>, paths: PublicPaths) -> Self {
         let style = format!("{}{STYLE}", accent.properties());
         let icon = logo.clone().unwrap_or_else(|| icon(accent));
         let style_hash = hash(&style);
-        Self { product, logo, icon, support, style, style_hash }
+        Self { product, logo, icon, support, style, style_hash, paths }
     }
 
     /// What the product is called.
     #[must_use]
     pub fn product(&self) -> &str {
         &self.product
+    }
+
+    /// Where the links and forms of pages lead.
+    #[must_use]
+    pub const fn paths(&self) -> &PublicPaths {
+        &self.paths
     }
 
     /// The exact content of the page's one `<style>`: the policy has its digest.
@@ -234,7 +242,7 @@ mod tests {
     use super::*;
 
     fn layout(logo: Option<&str>) -> Layout {
-        Layout::of("Amble".to_owned(), logo.map(str::to_owned), Accent::DEFAULT, None)
+        Layout::of("Amble".to_owned(), logo.map(str::to_owned), Accent::DEFAULT, None, PublicPaths::default())
     }
 
     #[test]

@@ -57,18 +57,16 @@ impl Jar {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The names under which a session may be stored: `configured` and, if there is none, names that look
-    /// like one. The name depends on the project's address in the web app's settings (its own, a custom
-    /// domain, an internal one). A wrong name does no harm, as the signature decides.
+    /// The names under which a session may be stored: `configured`, and those that look like one. The name depends
+    /// on the project's address in the web app's settings (its own, a custom domain, an internal one). A wrong name
+    /// does no harm, as the signature decides. No name hides another: what every host of the domain can set under one
+    /// must not stand in for the session that the product keeps under another.
     #[must_use]
     pub fn keys(&self, configured: &str) -> Vec<String> {
-        if self.chunk_names(configured).next().is_some() {
-            return vec![configured.to_owned()];
-        }
         let mut found: Vec<String> = Vec::new();
         for (name, _) in &self.0 {
             let key = unchunked(name);
-            if is_conventional(key) && !found.iter().any(|known| known == key) {
+            if (key == configured || is_conventional(key)) && !found.iter().any(|known| known == key) {
                 found.push(key.to_owned());
             }
         }
@@ -229,10 +227,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn session_is_read_from_the_configured_or_a_conventional_cookie() {
+    fn session_is_read_from_the_configured_and_each_conventional_cookie() {
         for (header, expected) in [
-            ("sb-ref-auth-token=x; sb-other-auth-token=y", vec!["sb-ref-auth-token"]),
-            ("sb-ref-auth-token.0=x; sb-other-auth-token=y", vec!["sb-ref-auth-token"]),
+            ("sb-ref-auth-token=x; sb-other-auth-token=y", vec!["sb-ref-auth-token", "sb-other-auth-token"]),
+            ("sb-other-auth-token=x; sb-ref-auth-token.0=y", vec!["sb-other-auth-token", "sb-ref-auth-token"]),
             ("sb-other-auth-token.0=x; sb-other-auth-token.1=y", vec!["sb-other-auth-token"]),
             ("sb-other-auth-token-code-verifier=x; theme=dark", vec![]),
             ("sb-other-auth-token.01=x", vec![]),

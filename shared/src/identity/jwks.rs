@@ -10,7 +10,10 @@ use super::access_token::Token;
 use super::supabase::{Supabase, SupabaseRequest};
 use crate::clock::Timestamp;
 use crate::jwk::Jwk;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
+
+const CALL: &str = "Supabase.Jwks";
 
 /// The keys as last fetched.
 #[derive(Default)]
@@ -43,6 +46,8 @@ impl Jwks {
     const STALE: Duration = Duration::from_hours(1);
     /// The least time between two fetches: tokens with forged key ids must not make us flood Supabase.
     const PAUSE: Duration = Duration::from_secs(30);
+    /// The same while there are no usable keys, and everybody waits for them.
+    const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(1);
 
     /// The state of the key that `token` names. Supabase has to verify two kinds of tokens: those signed with
     /// a shared secret, which is never published, and those of a key that is not published yet or newer than
@@ -72,11 +77,16 @@ impl Jwks {
     }
 
     /// Fetches the keys, unless a fetch was just tried. Whether it did. A failure is an error only when there
-    /// are no old keys.
+    /// are no old keys, and so is not to fetch.
     async fn refetch(&mut self, supabase: &Supabase, now: Timestamp) -> Result<bool, UpstreamError> {
         let usable = self.set.as_ref().is_some_and(|set| now.since(set.fetched) < Self::STALE);
-        if usable && self.tried.is_some_and(|tried| now.since(tried) < Self::PAUSE) {
-            return Ok(false);
+        let pause = if usable { Self::PAUSE } else { Self::PAUSE_WITHOUT_KEYS };
+        if self.tried.is_some_and(|tried| now.since(tried) < pause) {
+            return if usable {
+                Ok(false)
+            } else {
+                Err(upstream_call::rate_limited(CALL, "not asked: it has just failed"))
+            };
         }
         self.tried = Some(now);
         match fetch(supabase).await {
@@ -97,7 +107,6 @@ async fn fetch(supabase: &Supabase) -> Result<Vec<(String, Option<Jwk>)>, Upstre
     struct Document {
         keys: Vec<Value>,
     }
-    const CALL: &str = "Supabase.Jwks";
     let answer = supabase.send(SupabaseRequest::get(CALL, "/.well-known/jwks.json")).await?;
     if answer.status != StatusCode::OK {
         return Err(answer.upstream_error(CALL));

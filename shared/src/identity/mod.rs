@@ -4,6 +4,7 @@
 //! be read means signed out, and is never an error.
 
 mod access_token;
+mod address_forwarding;
 pub mod cookies;
 mod jwks;
 pub mod mfa;
@@ -37,6 +38,7 @@ use self::signed_in::SignedIn;
 use self::supabase::{Bearer, Supabase, SupabaseRequest, SupabaseResponse};
 use crate::clock::Timestamp;
 use crate::environment::{ConfigError, Environment};
+use crate::http::public_paths::PublicPaths;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::tenant::PersonId;
 use crate::upstream_call;
@@ -57,6 +59,9 @@ pub struct Identity {
     issuers: Vec<String>,
     cookie: SessionCookie,
     login: Url,
+    /// Whether the login page is ours.
+    hosts_login: bool,
+    paths: PublicPaths,
     issuer: Issuer,
     jwks: Mutex<Jwks>,
     verified_tokens: RecentTokens,
@@ -125,6 +130,16 @@ pub const HOOK_MUST_KEEP_CLAIMS: &str = "You are not signed in. Tell those who r
 pub const CLEAR_COOKIES: &str = "Delete the cookies of this site and of the product in your browser's settings, then sign in again. If that \
      does not help, tell those who run this service: another site of theirs sets this cookie.";
 
+/// Whether Supabase may be asked about a token without a published key.
+enum Lookup {
+    /// It has issued the token itself.
+    JustIssued,
+    /// As often as the limits of the process allow.
+    Allowed,
+    /// No: it did not know another token of the same request, which has had its question.
+    UsedUp,
+}
+
 /// The result of `GET /user` for a token.
 enum SessionCheck {
     /// There is no session.
@@ -153,13 +168,20 @@ impl Identity {
             Some(_) => return Err(ConfigError::Unusable("SESSION_COOKIE", "not a cookie's name")),
             None => supabase.cookie(),
         };
-        let login = environment.optional("LOGIN_URL").unwrap_or_else(|| issuer.at("/auth/login"));
+        let paths = environment.public_paths()?;
+        let login = environment.optional("LOGIN_URL");
+        // A page of the product's own may be at the very address that ours would have beside another product.
+        let hosts_login = login.is_none();
+        let login = login.unwrap_or_else(|| issuer.at(&paths.auth("/login")));
         let login = Url::parse(&login)
             .ok()
             .filter(|url| matches!(url.scheme(), "https" | "http") && url.fragment().is_none())
             .ok_or(ConfigError::Unusable("LOGIN_URL", "an http(s) address without a fragment"))?;
-        let is_own = login.as_str() == issuer.at("/auth/login") && !issuer.is_plain_http();
-        let cookie = if is_own { SessionCookie::own(name) } else { SessionCookie::OfProduct(name) };
+        let cookie = if hosts_login && !issuer.is_plain_http() {
+            SessionCookie::own(name)
+        } else {
+            SessionCookie::OfProduct(name)
+        };
         let (shared_secret, sign_in_max_age) = (SharedSecret::new(environment)?, sign_in_max_age(environment)?);
         let (jwks, verified_tokens, lookups) = (Mutex::default(), RecentTokens::default(), RateLimiter::default());
         Ok(Self {
@@ -167,6 +189,8 @@ impl Identity {
             issuers,
             cookie,
             login,
+            hosts_login,
+            paths,
             issuer,
             jwks,
             verified_tokens,
@@ -197,7 +221,7 @@ impl Identity {
         const MAX_KEYS: usize = 16;
         const SEVERAL_PEOPLE: SessionStatus = SessionStatus::SignedOut(SessionError::SeveralPeople);
         let (mut found, mut reason): (Option<SessionStatus>, _) = (None, SessionError::Unrecognized);
-        let jar = Jar::of(request);
+        let (jar, mut lookup) = (Jar::of(request), Lookup::Allowed);
         let keys = self.session_keys(&jar);
         if keys.len() > MAX_KEYS {
             return Ok(SEVERAL_PEOPLE);
@@ -205,7 +229,7 @@ impl Identity {
         for key in keys {
             let Ok(sessions) = jar.sessions(&key) else { return Ok(SEVERAL_PEOPLE) };
             for session in sessions {
-                let status = self.verify_session(session.access_token, now, false).await?;
+                let status = self.verify_session(session.access_token, now, &mut lookup).await?;
                 match (&status, &found) {
                     // A session without a reason does not replace a known reason.
                     (SessionStatus::SignedOut(SessionError::Unrecognized), _) => {}
@@ -226,7 +250,7 @@ impl Identity {
     /// # Errors
     /// As [`Self::signed_in`].
     pub async fn verify_token(&self, token: Bearer, now: Timestamp) -> Result<SessionStatus, UpstreamError> {
-        self.verify_session(token, now, true).await
+        self.verify_session(token, now, &mut Lookup::JustIssued).await
     }
 
     /// The refresh token of a session whose access token expired at most 30 days ago. It is used only beside
@@ -255,12 +279,13 @@ impl Identity {
     }
 
     /// As [`Self::verify_token`]. Unless Supabase has just issued it, a token without a key is looked up only as often as the limits
-    /// allow. `GET /user` is the one call that Supabase does not limit per address, so lookups for strangers lock nobody out.
+    /// allow. `GET /user` is the one call that Supabase does not limit per address, so lookups for strangers lock nobody out. After one
+    /// that Supabase did not know, no other token of the request is looked up.
     async fn verify_session(
         &self,
         token: Bearer,
         now: Timestamp,
-        just_issued: bool,
+        lookup: &mut Lookup,
     ) -> Result<SessionStatus, UpstreamError> {
         const UNRECOGNIZED: SessionStatus = SessionStatus::SignedOut(SessionError::Unrecognized);
         let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(UNRECOGNIZED) };
@@ -269,6 +294,7 @@ impl Identity {
         if parsed.is_symmetric() && self.shared_secret.is_unused() {
             return Ok(UNRECOGNIZED);
         }
+        let just_issued = matches!(lookup, Lookup::JustIssued);
         let found = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
         let (unpublished, known) =
             (matches!(found, KeyLookup::Unpublished), self.verified_tokens.contains(&token, now));
@@ -281,7 +307,8 @@ impl Identity {
                 let doubtful = !just_issued && parsed.is_symmetric() && self.shared_secret.is_doubtful(now).await;
                 // Without a lookup we cannot say that the person is signed out. They can try again in a
                 // moment.
-                if !(just_issued || self.lookups.try_acquire(doubtful, now)) {
+                let may_ask = matches!(lookup, Lookup::Allowed) && self.lookups.try_acquire(doubtful, now);
+                if !(just_issued || may_ask) {
                     return Err(upstream_call::rate_limited(
                         USER,
                         "not asked: too many tokens without a published key",
@@ -298,7 +325,10 @@ impl Identity {
         let check =
             if offline { SessionCheck::Valid(Vec::new()) } else { self.missing_factors(&token, &claims, now).await? };
         match check {
-            SessionCheck::Invalid(SessionError::Unrecognized) if unpublished => self.refused_tokens.insert(&token, now),
+            SessionCheck::Invalid(SessionError::Unrecognized) if unpublished => {
+                self.refused_tokens.insert(&token, now);
+                *lookup = Lookup::UsedUp;
+            }
             // Also of one whose session has ended: Supabase verifies the signature first.
             _ if parsed.is_symmetric() && !known => self.shared_secret.vouch(now).await,
             _ => {}
@@ -357,8 +387,14 @@ impl Identity {
 
     /// Whether we serve the login page and `/auth/logout`.
     #[must_use]
-    pub fn hosts_login(&self) -> bool {
-        self.login.as_str() == self.issuer.at("/auth/login")
+    pub const fn hosts_login(&self) -> bool {
+        self.hosts_login
+    }
+
+    /// Where people find the console and the sign-in page.
+    #[must_use]
+    pub const fn paths(&self) -> &PublicPaths {
+        &self.paths
     }
 
     /// The name of the session cookie.

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::{Host, Url};
 
+use super::address_forwarding::{AddressForwarding, Forwarded, SECRET_KEY_PREFIX};
 use crate::environment::{ConfigError, Environment};
 use crate::telemetry::metrics;
 use crate::upstream_call;
@@ -23,6 +24,8 @@ pub struct Supabase {
     url: Url,
     base: String,
     key: HeaderValue,
+    /// For the calls that say where a person comes from; `login` alone has it.
+    forwarding: Option<AddressForwarding>,
     client: OnceLock<Client>,
 }
 
@@ -38,6 +41,8 @@ pub struct SupabaseRequest<'a> {
     pub bearer: Option<&'a Bearer>,
     /// Its JSON body.
     pub body: Option<Value>,
+    /// Whether Supabase limits it by address, and is to hear the person's in place of ours.
+    pub forwards_address: bool,
     /// How long it may take.
     pub timeout: Duration,
 }
@@ -55,7 +60,7 @@ pub struct SupabaseResponse {
 pub struct Bearer(String);
 
 impl Supabase {
-    /// From `SUPABASE_URL` and `SUPABASE_PUBLISHABLE_KEY`. Makes no call.
+    /// From `SUPABASE_URL` and `SUPABASE_PUBLISHABLE_KEY`, and `FORWARDING_SECRET` if it is set. Makes no call.
     ///
     /// # Errors
     /// When one is missing, the URL is neither https nor loopback, or the key is a secret key.
@@ -65,7 +70,8 @@ impl Supabase {
         if key.starts_with(SECRET_KEY_PREFIX) {
             return Err(ConfigError::Unusable(NAME, "a secret key, which opens everything"));
         }
-        Self::with_key(environment, NAME, &key)
+        let forwarding = AddressForwarding::new(environment);
+        Ok(Self { forwarding, ..Self::with_key(environment, NAME, &key)? })
     }
 
     /// From `SUPABASE_URL` and `SUPABASE_SECRET_KEY`, for its admin API. Such a key opens the whole project. Makes no call.
@@ -100,7 +106,7 @@ impl Supabase {
             HeaderValue::from_str(key).map_err(|_| ConfigError::Unusable(name, "not what a header can carry"))?;
         key.set_sensitive(true);
         let base = format!("{}/auth/v1", url.as_str().trim_end_matches('/'));
-        Ok(Self { url, base, key, client: OnceLock::new() })
+        Ok(Self { url, base, key, forwarding: None, client: OnceLock::new() })
     }
 
     /// The URL of Supabase Auth, and by default the `iss` of its tokens.
@@ -122,17 +128,42 @@ impl Supabase {
     /// # Errors
     /// When there is no response, it is too large, or it is a redirect.
     pub async fn send(&self, request: SupabaseRequest<'_>) -> Result<SupabaseResponse, UpstreamError> {
-        metrics::timed("Supabase", tokio::time::timeout(request.timeout, self.exchange(&request)))
+        let forwarded = match &self.forwarding {
+            // Boxed: the future of a call to AWS is large, and few deployments make it.
+            Some(forwarding) if request.forwards_address => Box::pin(forwarding.of_current_request()).await,
+            _ => None,
+        };
+        let response = self.exchange(&request, forwarded.as_ref()).await?;
+        match (&self.forwarding, forwarded) {
+            // The gateway before Supabase Auth names no code. It does not know the key, so the call went no further.
+            (Some(forwarding), Some(_)) if response.status == StatusCode::UNAUTHORIZED && response.code.is_none() => {
+                forwarding.refused();
+                Box::pin(self.exchange(&request, None)).await
+            }
+            _ => Ok(response),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: &SupabaseRequest<'_>,
+        forwarded: Option<&Forwarded>,
+    ) -> Result<SupabaseResponse, UpstreamError> {
+        metrics::timed("Supabase", tokio::time::timeout(request.timeout, self.exchange_untimed(request, forwarded)))
             .await
             .map_err(|_| upstream_call::failed(request.call, "no answer in time"))?
     }
 
-    async fn exchange(&self, request: &SupabaseRequest<'_>) -> Result<SupabaseResponse, UpstreamError> {
+    async fn exchange_untimed(
+        &self,
+        request: &SupabaseRequest<'_>,
+        forwarded: Option<&Forwarded>,
+    ) -> Result<SupabaseResponse, UpstreamError> {
         let upstream_error = |error: reqwest::Error| upstream_call::failed(request.call, chain(&error.without_url()));
         let client = self.client(request.call)?;
-        let response = match self.build(client, request).send().await {
+        let response = match self.build(client, request, forwarded).send().await {
             // The request was never sent, so even a POST may be sent again.
-            Err(error) if error.is_connect() => self.build(client, request).send().await,
+            Err(error) if error.is_connect() => self.build(client, request, forwarded).send().await,
             sent => sent,
         };
         let mut response = response.map_err(upstream_error)?;
@@ -152,13 +183,21 @@ impl Supabase {
         Ok(SupabaseResponse { status, code, body })
     }
 
-    fn build(&self, client: &Client, request: &SupabaseRequest<'_>) -> reqwest::RequestBuilder {
+    fn build(
+        &self,
+        client: &Client,
+        request: &SupabaseRequest<'_>,
+        forwarded: Option<&Forwarded>,
+    ) -> reqwest::RequestBuilder {
         let mut builder = client
             .request(request.method.clone(), format!("{}{}", self.base, request.path))
-            .header("apikey", &self.key)
+            .header("apikey", forwarded.map_or(&self.key, |forwarded| &forwarded.key))
             // Codes as strings.
             .header("x-supabase-api-version", "2024-01-01")
             .header(ACCEPT, "application/json");
+        if let Some(forwarded) = forwarded {
+            builder = builder.header("sb-forwarded-for", forwarded.address.to_string());
+        }
         if let Some(bearer) = request.bearer
             && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", bearer.expose()))
         {
@@ -195,13 +234,15 @@ impl<'a> SupabaseRequest<'a> {
     /// A call that reads.
     #[must_use]
     pub const fn get(call: &'static str, path: &'a str) -> Self {
-        Self { call, method: Method::GET, path, bearer: None, body: None, timeout: Duration::from_secs(2) }
+        let timeout = Duration::from_secs(2);
+        Self { call, method: Method::GET, path, bearer: None, body: None, forwards_address: false, timeout }
     }
 
     /// A call with a body, which may send a mail or hash a password.
     #[must_use]
     pub const fn post(call: &'static str, path: &'a str, body: Value) -> Self {
-        Self { call, method: Method::POST, path, bearer: None, body: Some(body), timeout: Duration::from_secs(5) }
+        let timeout = Duration::from_secs(5);
+        Self { call, method: Method::POST, path, bearer: None, body: Some(body), forwards_address: false, timeout }
     }
 }
 
@@ -262,8 +303,6 @@ impl std::fmt::Debug for Bearer {
         f.write_str("Bearer(…)")
     }
 }
-
-const SECRET_KEY_PREFIX: &str = "sb_secret_";
 
 /// Larger than any session: a token of 16 KiB and a person with much metadata.
 const LIMIT: usize = 256 * 1024;

@@ -67,7 +67,7 @@ async fn our_own_cookie_is_bound_to_the_host() {
         ("", "", "__Host-sb-p-auth-token"),
         ("", "acme-session", "__Host-acme-session"),
         ("", "__Host-acme", "__Host-acme"),
-        ("https://connect.example.com/auth/login", "", "__Host-sb-p-auth-token"),
+        ("https://connect.example.com/auth/login", "", "sb-p-auth-token"), // the product's, beside which we are
         ("https://connect.example.com/sign-in", "", "sb-p-auth-token"),
         ("https://app.example.com/sign-in", "acme-session", "acme-session"),
     ] {
@@ -514,6 +514,7 @@ async fn login_url_carries_the_return_path() {
     let encoded = "/oauth/authorize%3Fclient_id%3Da%26state%3Db%2520c";
     for (login, expected) in [
         ("", format!("https://connect.example.com/auth/login?next={encoded}")),
+        ("https://connect.example.com/auth/login", format!("https://connect.example.com/auth/login?next={encoded}")),
         ("https://connect.example.com/sign-in?x=1", format!("https://connect.example.com/sign-in?x=1&next={encoded}")),
         (
             "https://app.example.com/sign-in",

@@ -8,41 +8,72 @@ use crate::oauth::tenant::TenantId;
 /// The path of the MCP server. A tenant's own address has the tenant's id after it, as one more segment.
 pub const PATH: &str = "/api/mcp/server";
 
+/// Where the MCP server of a deployment is: at the issuer's origin, or at another that `RESOURCE_URL` names. Never derived from a
+/// request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceServer {
+    issuer: Issuer,
+    origin: Issuer,
+}
+
+impl ResourceServer {
+    /// At the origin of `issuer`.
+    #[must_use]
+    pub fn at_issuer(issuer: Issuer) -> Self {
+        Self { origin: issuer.clone(), issuer }
+    }
+
+    /// At `url`: an origin that an issuer could have, and the path of the MCP server. `None` for any other address.
+    #[must_use]
+    pub fn parse(issuer: Issuer, url: &str) -> Option<Self> {
+        let origin = Issuer::parse(url.strip_suffix(PATH)?)?;
+        Some(Self { issuer, origin })
+    }
+
+    /// Its origin.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.origin.as_str()
+    }
+}
+
 /// A protected resource of ours, and the audience of a token: the MCP server for whichever tenant the person chooses, or the MCP
 /// server for one tenant. Clients refuse to connect to one URL twice, so whoever works in two tenants needs two.
 ///
 /// A resource can be named although its tenant does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    issuer: Issuer,
+    origin: Issuer,
     tenant: Option<TenantId>,
 }
 
 impl Resource {
-    /// The MCP server of `issuer`: the URL that people paste.
+    /// The MCP server: the URL that people paste.
     #[must_use]
-    pub fn new(issuer: &Issuer) -> Self {
-        Self { issuer: issuer.clone(), tenant: None }
+    pub fn new(server: &ResourceServer) -> Self {
+        Self { origin: server.origin.clone(), tenant: None }
     }
 
-    /// The MCP server of `issuer` for one tenant.
+    /// The MCP server for one tenant.
     #[must_use]
-    pub fn for_tenant(issuer: &Issuer, tenant: &TenantId) -> Self {
-        Self { issuer: issuer.clone(), tenant: Some(tenant.clone()) }
+    pub fn for_tenant(server: &ResourceServer, tenant: &TenantId) -> Self {
+        Self { origin: server.origin.clone(), tenant: Some(tenant.clone()) }
     }
 
-    /// The one at that path of our origin. `None` if none can be there. One slash at the end and capitals in the tenant are as
+    /// The one at that path of the server. `None` if none can be there. One slash at the end and capitals in the tenant are as
     /// people paste them, and mean the same.
     #[must_use]
-    pub fn from_path(issuer: &Issuer, path: &str) -> Option<Self> {
+    pub fn from_path(server: &ResourceServer, path: &str) -> Option<Self> {
+        Self::at_origin(&server.origin, path)
+    }
+
+    fn at_origin(origin: &Issuer, path: &str) -> Option<Self> {
         let path = path.strip_suffix('/').unwrap_or(path);
-        match path.strip_prefix(PATH)? {
-            "" => Some(Self::new(issuer)),
-            rest => {
-                let tenant = rest.strip_prefix('/')?.to_ascii_lowercase();
-                Some(Self::for_tenant(issuer, &TenantId::parse(&tenant)?))
-            }
-        }
+        let tenant = match path.strip_prefix(PATH)? {
+            "" => None,
+            rest => Some(TenantId::parse(&rest.strip_prefix('/')?.to_ascii_lowercase())?),
+        };
+        Some(Self { origin: origin.clone(), tenant })
     }
 
     /// The resource that `requested` names, if it is ours. RFC 8707 §2: an absolute URI without fragment;
@@ -50,23 +81,23 @@ impl Resource {
     /// clients send the origin alone, which means the MCP server for whichever tenant the person chooses. The token
     /// carries the canonical form.
     #[must_use]
-    pub fn parse(issuer: &Issuer, requested: &str) -> Option<Self> {
+    pub fn parse(server: &ResourceServer, requested: &str) -> Option<Self> {
         if requested.contains('#') {
             return None;
         }
         let requested = requested.split('?').next()?;
-        let (origin, path) = requested.split_at_checked(issuer.as_str().len())?;
-        if !origin.eq_ignore_ascii_case(issuer.as_str()) {
+        let (origin, path) = requested.split_at_checked(server.origin().len())?;
+        if !origin.eq_ignore_ascii_case(server.origin()) {
             return None;
         }
-        if path.is_empty() || path == "/" { Some(Self::new(issuer)) } else { Self::from_path(issuer, path) }
+        if path.is_empty() || path == "/" { Some(Self::new(server)) } else { Self::from_path(server, path) }
     }
 
     /// From the table, where only our own were put.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
-        let (issuer, path) = text.split_at_checked(text.find(PATH)?)?;
-        Self::from_path(&Issuer::parse(issuer)?, path)
+        let (origin, path) = text.split_at_checked(text.find(PATH)?)?;
+        Self::at_origin(&Issuer::parse(origin)?, path)
     }
 
     /// The tenant, if the resource is that of one tenant.
@@ -88,20 +119,21 @@ impl Resource {
 pub struct ResourceAddress {
     resource: Resource,
     path: String,
+    issuer: Issuer,
 }
 
 impl ResourceAddress {
-    /// Of the resource at that path of our origin. `None` if none can be there. Without a query, which is never repeated.
+    /// Of the resource at that path of the server. `None` if none can be there. Without a query, which is never repeated.
     #[must_use]
-    pub fn from_path(issuer: &Issuer, path: &str) -> Option<Self> {
-        Some(Self { resource: Resource::from_path(issuer, path)?, path: path.to_owned() })
+    pub fn from_path(server: &ResourceServer, path: &str) -> Option<Self> {
+        let (resource, issuer) = (Resource::from_path(server, path)?, server.issuer.clone());
+        Some(Self { resource, path: path.to_owned(), issuer })
     }
 
-    /// Its canonical address.
+    /// The URL that people paste, of whichever tenant.
     #[must_use]
-    pub fn canonical(resource: Resource) -> Self {
-        let path = Path(&resource).to_string();
-        Self { resource, path }
+    pub fn main(server: &ResourceServer) -> Self {
+        Self { resource: Resource::new(server), path: PATH.to_owned(), issuer: server.issuer.clone() }
     }
 
     /// The resource.
@@ -110,17 +142,19 @@ impl ResourceAddress {
         &self.resource
     }
 
-    /// The URL of its metadata: the well-known prefix goes before its path (RFC 9728 §3.1).
+    /// The URL of its metadata: the well-known prefix goes before its path (RFC 9728 §3.1). On the issuer's origin, wherever the
+    /// resource is: some platforms keep `/.well-known` of the product's host to themselves, and a client that follows a challenge
+    /// takes any host (RFC 9728 §3.3 compares `resource` with the address of its request then).
     #[must_use]
     pub fn metadata_url(&self) -> String {
-        format!("{}/.well-known/oauth-protected-resource{}", self.resource.issuer, self.path)
+        format!("{}/.well-known/oauth-protected-resource{}", self.issuer, self.path)
     }
 }
 
 /// The URL, as it was asked for.
 impl fmt::Display for ResourceAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.resource.issuer, self.path)
+        write!(f, "{}{}", self.resource.origin, self.path)
     }
 }
 
@@ -137,8 +171,8 @@ pub enum RequestedResource {
 
 impl RequestedResource {
     /// Of all values of `resource` in a request.
-    pub fn parse<'a>(issuer: &Issuer, requested: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut named = requested.into_iter().map(|resource| Resource::parse(issuer, resource));
+    pub fn parse<'a>(server: &ResourceServer, requested: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut named = requested.into_iter().map(|resource| Resource::parse(server, resource));
         match named.next() {
             None => Self::Unspecified,
             Some(Some(first)) if named.all(|other| other.as_ref() == Some(&first)) => Self::Known(first),
@@ -150,7 +184,7 @@ impl RequestedResource {
 /// In its canonical form: the URL, which is what tokens and documents carry.
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.issuer, Path(self))
+        write!(f, "{}{}", self.origin, Path(self))
     }
 }
 
@@ -167,9 +201,19 @@ impl fmt::Display for Path<'_> {
 mod tests {
     use super::*;
 
+    const ISSUER: &str = "https://connect.example.com";
+
+    fn at_issuer() -> ResourceServer {
+        ResourceServer::at_issuer(Issuer::parse(ISSUER).unwrap())
+    }
+
+    fn elsewhere(url: &str) -> Option<ResourceServer> {
+        ResourceServer::parse(Issuer::parse(ISSUER).unwrap(), url)
+    }
+
     #[test]
     fn resource_indicators_are_parsed() {
-        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        let server = at_issuer();
         let main = Some("https://connect.example.com/api/mcp/server");
         let acme = Some("https://connect.example.com/api/mcp/server/acme");
         for (requested, meant) in [
@@ -208,7 +252,7 @@ mod tests {
             ("/api/mcp/server", None),
             ("", None),
         ] {
-            let read = Resource::parse(&issuer, requested);
+            let read = Resource::parse(&server, requested);
             assert_eq!(read.as_ref().map(Resource::to_string).as_deref(), meant, "{requested}");
             assert_eq!(read.as_ref().and_then(|read| Resource::from_stored(&read.to_string())), read, "{requested}");
         }
@@ -219,8 +263,8 @@ mod tests {
         const MAIN: &str = "https://connect.example.com/api/mcp/server";
         const MAIN_WITH_SLASH: &str = "https://connect.example.com/api/mcp/server/";
         const ACME: &str = "https://connect.example.com/api/mcp/server/acme";
-        let issuer = Issuer::parse("https://connect.example.com").unwrap();
-        let known = |text| RequestedResource::Known(Resource::parse(&issuer, text).unwrap());
+        let server = at_issuer();
+        let known = |text| RequestedResource::Known(Resource::parse(&server, text).unwrap());
         for (requested, meant) in [
             (&[][..], RequestedResource::Unspecified),
             (&[ACME], known(ACME)),
@@ -231,13 +275,13 @@ mod tests {
             (&["api://other", MAIN], RequestedResource::Unknown),
             (&["api://other"], RequestedResource::Unknown),
         ] {
-            assert_eq!(RequestedResource::parse(&issuer, requested.iter().copied()), meant, "{requested:?}");
+            assert_eq!(RequestedResource::parse(&server, requested.iter().copied()), meant, "{requested:?}");
         }
     }
 
     #[test]
     fn address_repeats_the_path_that_was_asked_for() {
-        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        let server = at_issuer();
         let metadata = "https://connect.example.com/.well-known/oauth-protected-resource";
         for (path, canonical) in [
             ("/api/mcp/server", "/api/mcp/server"),
@@ -245,23 +289,63 @@ mod tests {
             ("/api/mcp/server/acme/", "/api/mcp/server/acme"),
             ("/api/mcp/server/ACME", "/api/mcp/server/acme"),
         ] {
-            let address = ResourceAddress::from_path(&issuer, path).unwrap();
+            let address = ResourceAddress::from_path(&server, path).unwrap();
 
-            assert_eq!((address.to_string(), address.metadata_url()), (issuer.at(path), format!("{metadata}{path}")));
-            assert_eq!(address.resource().to_string(), issuer.at(canonical));
-            let canonical_address = ResourceAddress::canonical(address.resource().clone());
-            assert_eq!(canonical_address.to_string(), issuer.at(canonical));
+            assert_eq!(
+                (address.to_string(), address.metadata_url()),
+                (format!("{ISSUER}{path}"), format!("{metadata}{path}"))
+            );
+            assert_eq!(address.resource().to_string(), format!("{ISSUER}{canonical}"));
         }
-        assert_eq!(ResourceAddress::from_path(&issuer, "/api/mcp/server//"), None);
-        assert_eq!(ResourceAddress::from_path(&issuer, "/"), None);
+        assert_eq!(ResourceAddress::from_path(&server, "/api/mcp/server//"), None);
+        assert_eq!(ResourceAddress::from_path(&server, "/"), None);
+        assert_eq!(ResourceAddress::main(&server).to_string(), format!("{ISSUER}/api/mcp/server"));
+    }
+
+    #[test]
+    fn resource_on_another_host_has_its_metadata_on_the_issuers() {
+        let server = elsewhere("https://app.example.com/api/mcp/server").unwrap();
+
+        let address = ResourceAddress::from_path(&server, "/api/mcp/server/acme").unwrap();
+
+        assert_eq!(address.to_string(), "https://app.example.com/api/mcp/server/acme");
+        let metadata = "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server/acme";
+        assert_eq!(address.metadata_url(), metadata);
+        for (requested, ours) in [
+            ("https://app.example.com/api/mcp/server", true),
+            ("https://app.example.com", true),
+            ("https://connect.example.com/api/mcp/server", false),
+            ("https://connect.example.com", false),
+        ] {
+            assert_eq!(Resource::parse(&server, requested).is_some(), ours, "{requested}");
+        }
+    }
+
+    #[test]
+    fn address_of_the_server_is_an_origin_with_the_path() {
+        for (url, good) in [
+            ("https://app.example.com/api/mcp/server", true),
+            ("http://localhost:8787/api/mcp/server", true),
+            ("https://connect.example.com/api/mcp/server", true),
+            ("https://app.example.com", false),
+            ("https://app.example.com/api/mcp/server/", false),
+            ("https://app.example.com/api/mcp/server/acme", false),
+            ("https://app.example.com/connect/api/mcp/server", false),
+            ("https://App.example.com/api/mcp/server", false),
+            ("http://app.example.com/api/mcp/server", false),
+            ("https://app.example.com/api/mcp/server?a=b", false),
+            ("/api/mcp/server", false),
+        ] {
+            assert_eq!(elsewhere(url).is_some(), good, "{url}");
+        }
     }
 
     #[test]
     fn resource_serves_its_tenant() {
-        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        let server = at_issuer();
         let [acme, globex] = ["acme", "globex"].map(|id| TenantId::parse(id).unwrap());
 
-        let (main, own) = (Resource::new(&issuer), Resource::for_tenant(&issuer, &acme));
+        let (main, own) = (Resource::new(&server), Resource::for_tenant(&server, &acme));
 
         assert_eq!((main.tenant(), own.tenant()), (None, Some(&acme)));
         assert_eq!([&main, &own].map(|it| (it.serves(&acme), it.serves(&globex))), [(true, true), (true, false)]);

@@ -74,6 +74,16 @@ impl VouchedHosts {
         !redirect_uri.is_loopback() && url.port().is_none() && is_plain && self.contains(host) && !passes_on(&url)
     }
 
+    /// The name by which a client that is vouched for is known: that of the widely used client that it names itself after, if that one is
+    /// answered at the host of `redirect_uri`. Any other name is its own word: whoever may choose an address on a listed host, such as
+    /// the server of a connector, registers with it under any name.
+    #[must_use]
+    pub fn known_name(&self, client: &Client, redirect_uri: &RedirectUri) -> Option<&'static str> {
+        let known = known(client.name.as_deref()?)?;
+        let is_known = self.is_vouched_for(client) && known.hosts.contains(&redirect_uri.host().as_str());
+        is_known.then_some(known.name)
+    }
+
     /// The widely used client that this one takes the name of, although it is answered at another host. On loopback a name says
     /// nothing, and the name of a client with a secret is the operator's.
     #[must_use]
@@ -185,6 +195,32 @@ mod tests {
             ["Claude.ai", "https://claude.ai", "claude.ai.", "claude.ai:443", "*.claude.ai", "localhost", "127.0.0.1"]
         {
             assert!(VouchedHosts::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn name_is_known_only_at_its_own_host() {
+        const CLAUDE: &str = "https://claude.ai/api/mcp/auth_callback";
+        const CHATGPT: &str = "https://chatgpt.com/connector_platform_oauth_redirect";
+        let hosts = VouchedHosts::parse("claude.ai,chatgpt.com,apps.example.com").unwrap();
+        for (name, redirect_uris, known) in [
+            ("Claude", &[CLAUDE][..], Some("Claude")),
+            ("claude CODE", &[CLAUDE], Some("Claude Code")),
+            ("ChatGPT", &[CHATGPT], Some("ChatGPT")),
+            ("Claude", &[CLAUDE, CHATGPT], Some("Claude")),
+            ("Claude", &[CHATGPT, CLAUDE], None),
+            ("ChatGPT", &[CLAUDE], None),
+            ("Claude", &["https://apps.example.com/cb"], None),
+            ("Claude", &[CLAUDE, "https://evil.example/cb"], None),
+            ("Claude", &["https://claude.com/api/mcp/auth_callback"], None),
+            ("Amble Security Update", &[CLAUDE], None),
+        ] {
+            let redirect_uri = RedirectUri::parse(redirect_uris[0]).unwrap();
+            assert_eq!(
+                hosts.known_name(&client(name, redirect_uris), &redirect_uri),
+                known,
+                "{name} {redirect_uris:?}"
+            );
         }
     }
 

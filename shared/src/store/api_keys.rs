@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! key      { id, tenant: "acme", name: "nightly export", digest: <digest>, scope: "entities:read", maker: "<uuid>",
-//!            scope_meaning?: 2, membership?: <16 bytes>, created: 1795…, expires?: 1795…, used?: 1795… }
+//!            scope_meaning?: 2, membership?: <16 bytes>, parent?: <id>, created: 1795…, expires?: 1795…, used?: 1795… }
 //! revoked  { id, revoked: 1795…, made_by: <16 bytes>, expires: 1797… }
 //! ```
 //!
 //! `membership` is the instance of its maker's membership. A key works under no other one, so a key that no
 //! search finds when its maker leaves does not work again when they come back.
+//!
+//! `parent` is the key that created it, if a key did. It works no longer than that one: each way in reads both
+//! consistently. A key that has a parent cannot manage, so it creates none in its turn.
 //!
 //! Each write has a condition that holds once. A revoked key leaves an item for a month, in no index, with
 //! nothing that verifies it: a creation that arrives late finds it and changes nothing. `made_by` identifies
@@ -31,7 +34,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use thiserror::Error;
 
-use super::directory::Membership;
+use super::directory::{Directory, Membership};
 use super::item::{Item, Value, unparsable_item};
 use super::item_update::ItemUpdate;
 use super::{Key, batch_get_items};
@@ -81,12 +84,23 @@ pub struct ApiKeyRecord {
     pub maker: PersonId,
     /// The instance of their membership by then. None if it had none.
     pub membership: Option<InstanceId>,
+    /// The key that made it, if one did. It ends with that one.
+    pub parent: Option<ApiKeyId>,
     /// When.
     pub created: Timestamp,
     /// Until when it works, if not until it is revoked.
     pub expires: Option<Timestamp>,
     /// When it was last used, to the hour; nothing if never.
     pub used: Option<Timestamp>,
+}
+
+/// What a key rests on. It works no longer than that does.
+#[derive(Clone, Debug)]
+pub struct KeyBasis {
+    /// The membership of its maker, as it is now.
+    pub membership: Membership,
+    /// Whether the key that made it has ended. Never if no key made it.
+    pub has_ended_parent: bool,
 }
 
 /// Why a key was not created.
@@ -122,6 +136,8 @@ pub enum ApiKeyError {
     Revoked,
     /// The membership under which it was made has ended, even if its maker is a member again.
     OtherMembership,
+    /// The key that made it has ended.
+    ParentEnded,
 }
 
 /// Who creates or revokes a key in the name of a person.
@@ -198,6 +214,7 @@ impl ApiKeys {
             scope_meaning: ScopeMeaning::CURRENT,
             maker: maker.person.clone(),
             membership: maker.basis.approval.membership,
+            parent: actor.api_key().cloned(),
             created: now,
             expires,
             used: None,
@@ -218,6 +235,7 @@ impl ApiKeys {
             .with("scope_meaning", key.scope_meaning.number())
             .with("maker", key.maker.as_str())
             .with_some("membership", key.membership.as_ref().map(|instance| instance.as_bytes().as_slice()))
+            .with_some("parent", key.parent.as_ref().map(ApiKeyId::to_text))
             .with("created", key.created)
             .with_some("expires", key.expires);
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
@@ -280,9 +298,30 @@ impl ApiKeys {
         Ok(Ok(key))
     }
 
-    /// The keys of a tenant, the newest first, and where the next page begins if there may be more. The ids
-    /// come from an index that lags behind the table, the keys from the table itself: a revoked key is never
-    /// among them, and one that was created a moment ago may be missing.
+    /// What `key` rests on, in one consistent call. Nothing if its maker is no member.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn basis(
+        &self,
+        key: &ApiKeyRecord,
+        directory: &Directory,
+        now: Timestamp,
+    ) -> Result<Option<KeyBasis>, UpstreamError> {
+        let (maker, tenant) = (directory.membership_key(&key.maker, &key.tenant), directory.tenant_key(&key.tenant));
+        let keys: Vec<_> = [maker, tenant].into_iter().chain(key.parent.as_ref().map(|id| self.key(id))).collect();
+        let mut items = batch_get_items(&self.dynamo, &keys).await?.into_iter();
+        let (membership, tenant) = (items.next().flatten(), items.next().flatten());
+        let parent = self.read_some(items.next().flatten())?;
+        let has_ended_parent = key.parent.is_some() && !parent.is_some_and(|parent| parent.is_alive(now));
+        let Some(membership) = membership else { return Ok(None) };
+        let membership = directory.read_membership(&membership, tenant)?;
+        Ok(membership.map(|membership| KeyBasis { membership, has_ended_parent }))
+    }
+
+    /// The keys of a tenant that work, the newest first, and where the next page begins if there may be more. The
+    /// ids come from an index that lags behind the table, the keys from the table itself: a key that was revoked is
+    /// never among them, nor is one whose parent was, and one that was created a moment ago may be missing.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -322,11 +361,29 @@ impl ApiKeys {
         for item in batch_get_items(&self.dynamo, &table_keys).await?.iter().flatten() {
             keys.extend(self.read(item)?.filter(|key| key.is_alive(now)));
         }
+        self.drop_orphans(&mut keys, now).await?;
         let next = places.pop().filter(|_| page.last_evaluated_key.is_some());
         Ok((keys, next))
     }
 
-    /// Revokes a key of `tenant`. Whether this call did: a key of another tenant, and one that is revoked
+    /// Takes out of `keys` those whose parent has ended. Reads the parents, if there are any.
+    async fn drop_orphans(&self, keys: &mut Vec<ApiKeyRecord>, now: Timestamp) -> Result<(), UpstreamError> {
+        let mut parents: Vec<ApiKeyId> = Vec::new();
+        for parent in keys.iter().filter_map(|key| key.parent.as_ref()) {
+            if !parents.contains(parent) {
+                parents.push(parent.clone());
+            }
+        }
+        let table_keys: Vec<_> = parents.iter().map(|id| self.key(id)).collect();
+        let mut alive = Vec::new();
+        for item in batch_get_items(&self.dynamo, &table_keys).await? {
+            alive.extend(self.read_some(item)?.filter(|key| key.is_alive(now)).map(|key| key.id));
+        }
+        keys.retain(|key| key.parent.as_ref().is_none_or(|parent| alive.contains(parent)));
+        Ok(())
+    }
+
+    /// Revokes a key of `tenant`, and with it those that it made. Whether this call did: a key of another tenant, and one that is revoked
     /// already, stay as they are. [`Revocation`](crate::revocation::Revocation) records it.
     ///
     /// # Errors
@@ -337,7 +394,7 @@ impl ApiKeys {
             .when_equal("tenant", tenant.as_str())
             .set(REVOKED, now)
             .set("expires", now.plus(REVOKED_RETENTION))
-            .remove(["tenant", "name", "digest", "scope", "maker", "membership", "created", "used"]);
+            .remove(["tenant", "name", "digest", "scope", "maker", "membership", "parent", "created", "used"]);
         Ok(update.write(&self.dynamo, &key).await?.is_applied())
     }
 
@@ -382,6 +439,10 @@ impl ApiKeys {
         Ok(item.map(Item::new))
     }
 
+    fn read_some(&self, item: Option<Item>) -> Result<Option<ApiKeyRecord>, UpstreamError> {
+        item.map_or(Ok(None), |item| self.read(&item))
+    }
+
     /// The key in an item. Nothing if it was revoked.
     fn read(&self, item: &Item) -> Result<Option<ApiKeyRecord>, UpstreamError> {
         if item.has(REVOKED) {
@@ -395,9 +456,10 @@ impl ApiKeyRecord {
     /// What the key may do: what it was made for, as far as its maker's role allows now. Every way in asks this.
     ///
     /// # Errors
-    /// When `presented` is not this key; or `membership` is not its maker's, or not the one under which it was
-    /// made.
-    pub fn authorize(&self, presented: &ApiKey, membership: &Membership) -> Result<Scopes, ApiKeyError> {
+    /// When `presented` is not this key; or the membership of `basis` is not its maker's, or not the one under which
+    /// it was made; or the key that made it has ended.
+    pub fn authorize(&self, presented: &ApiKey, basis: &KeyBasis) -> Result<Scopes, ApiKeyError> {
+        let KeyBasis { membership, has_ended_parent } = basis;
         let is_presented = presented.id == self.id && self.digest.matches(&presented.secret.digest());
         if !is_presented {
             return Err(ApiKeyError::SecretMismatch);
@@ -408,6 +470,9 @@ impl ApiKeyRecord {
         if !is_same_membership {
             return Err(ApiKeyError::OtherMembership);
         }
+        if *has_ended_parent {
+            return Err(ApiKeyError::ParentEnded);
+        }
         Ok(self.scopes.intersection(membership.role.permissions).permissions())
     }
 
@@ -416,11 +481,15 @@ impl ApiKeyRecord {
     }
 }
 
-impl Actor<'_> {
+impl<'a> Actor<'a> {
     /// As the audit names a script that acts in the person's name.
     pub(crate) fn audit_name(self) -> Option<String> {
+        self.api_key().map(|id| format!("key {}", id.to_text()))
+    }
+
+    const fn api_key(self) -> Option<&'a ApiKeyId> {
         match self {
-            Self::ApiKey(id) => Some(format!("key {}", id.to_text())),
+            Self::ApiKey(id) => Some(id),
             Self::Person | Self::Form(_) => None,
         }
     }
@@ -456,6 +525,7 @@ impl ApiKeyError {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::OtherMembership => "another_membership",
+            Self::ParentEnded => "parent_ended",
         }
     }
 }
@@ -507,6 +577,8 @@ fn read(item: &Item) -> Option<ApiKeyRecord> {
         None if item.has("membership") => return None,
         None => None,
     };
+    // Nor is a parent: such a key would outlive it.
+    let parent = if item.has("parent") { Some(ApiKeyId::parse(item.text("parent")?)?) } else { None };
     Some(ApiKeyRecord {
         id: ApiKeyId::parse(item.text("id")?)?,
         tenant: TenantId::parse(item.text("tenant")?)?,
@@ -520,6 +592,7 @@ fn read(item: &Item) -> Option<ApiKeyRecord> {
         },
         maker: PersonId::parse(item.text("maker")?)?,
         membership,
+        parent,
         created: item.time("created")?,
         expires: time("expires")?,
         used: time("used")?,

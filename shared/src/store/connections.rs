@@ -234,8 +234,8 @@ impl Grants {
         }
     }
 
-    /// The grants of `person` for `client` that are in use or whose code can still be exchanged, the newest first, as far as an index
-    /// shows: some may have expired or been revoked. One call, unless a page of the index ends early: that is after some 4,000 grants,
+    /// The grants of `person` for `client` that are in use or whose code can still be exchanged, and the tenant of each, the newest
+    /// first, as far as an index shows: some may have expired or been revoked. One call, unless a page of the index ends early: that is after some 4,000 grants,
     /// those that have ended within a month among them. It looks at no more than ten pages.
     ///
     /// # Errors
@@ -245,7 +245,7 @@ impl Grants {
         person: &PersonId,
         client: &ClientId,
         now: Timestamp,
-    ) -> Result<Vec<GrantId>, UpstreamError> {
+    ) -> Result<Vec<(GrantId, TenantId)>, UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
         const PAGES: usize = 10;
 
@@ -262,7 +262,7 @@ impl Grants {
             for item in page.items.unwrap_or_default() {
                 let open = read(&Item::new(item)).ok_or_else(|| unparsable_item(&self.table))?;
                 if open.is_open(now) {
-                    found.push(open.id);
+                    found.push((open.id, open.tenant));
                 }
             }
             from = page.last_evaluated_key;
@@ -277,8 +277,12 @@ impl Grants {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn find_all(&self, ids: &[GrantId], most: usize) -> Result<Vec<Grant>, UpstreamError> {
-        let keys: Vec<_> = ids.iter().take(most).map(|id| self.key(id)).collect();
+    pub async fn find_all(
+        &self,
+        ids: impl Iterator<Item = &GrantId>,
+        most: usize,
+    ) -> Result<Vec<Grant>, UpstreamError> {
+        let keys: Vec<_> = ids.take(most).map(|id| self.key(id)).collect();
         let items = batch_get_items(&self.dynamo, &keys).await?;
         items.into_iter().filter_map(|item| self.read(item).transpose()).collect()
     }

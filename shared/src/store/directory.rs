@@ -3,7 +3,7 @@
 //! ```text
 //! tenant       { pk: "tenant#acme", sk: "tenant", name: "Acme", roles?: { "editor": ["documents:write"] }, instance: <16 bytes>,
 //!                revocations?: 7, all_revoked?: 5, clients_revoked?: { "<22 characters>": 7 },
-//!                clients_revoked_at?: { "<22 characters>": 1795… }, made_by: <16 bytes> }
+//!                clients_revoked_at?: { "<22 characters>": 1795… }, layout?: "by_kind", made_by: <16 bytes> }
 //! removed one  { pk: "tenant#acme", sk: "tenant", removed: 1795…, expires: 1797…, made_by: <16 bytes> }
 //! to come      { pk: "tenant#acme", sk: "tenant", instance: <16 bytes>, made_by: <16 bytes> }
 //! membership   { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor", instance: <16 bytes>,
@@ -19,6 +19,9 @@
 //!
 //! `revocations` counts how often connections were revoked together: see [`crate::oauth::approval_basis`]. `all_revoked` and
 //! `clients_revoked` are the numbers at which all of a tenant, or all of one client there, were.
+//!
+//! `layout` says in which partitions the workspace of a tenant lies: see [`super::workspace_layout`]. It is here because every call reads
+//! this item anyway.
 //!
 //! `made_by` identifies the last write. Writers read an item first, and write it only if it is still that. So a first try that arrives
 //! late changes nothing. What has ended leaves an item for a month, so that "does not exist" is never true again meanwhile. Such an
@@ -49,6 +52,7 @@ use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use super::item_update::{ItemUpdate, MADE_BY, UpdateOutcome, contended, write_as_read};
 use super::pending_scopes::PendingScopes;
+use super::workspace_layout::WorkspaceLayout;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::oauth::approval_basis::{ApprovalBasis, ClientRevocations, CurrentBasis};
@@ -85,6 +89,8 @@ pub(super) const ALL_REVOKED: &str = "all_revoked";
 pub(super) const CLIENTS_REVOKED: &str = "clients_revoked";
 /// The attribute with the times of these.
 pub(super) const CLIENTS_REVOKED_AT: &str = "clients_revoked_at";
+/// The attribute of a tenant with its [`WorkspaceLayout`].
+pub(super) const LAYOUT: &str = "layout";
 
 /// The table of tenants and memberships.
 #[derive(Clone)]
@@ -117,6 +123,8 @@ pub struct Membership {
     pub role: Role,
     /// What an approval of theirs rests on, and which approvals have been revoked together.
     pub basis: CurrentBasis,
+    /// In which partitions the tenant's workspace lies.
+    pub layout: WorkspaceLayout,
 }
 
 /// Why a tenant was not stored.
@@ -268,10 +276,43 @@ impl Directory {
                     ALL_REVOKED,
                     CLIENTS_REVOKED,
                     CLIENTS_REVOKED_AT,
+                    LAYOUT,
                 ])
             }))
         });
         outcome.await.map(drop)
+    }
+
+    /// In which partitions the workspace of a tenant lies; of a tenant that is not there, as if it were made now.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn workspace_layout(&self, tenant: &TenantId) -> Result<WorkspaceLayout, UpstreamError> {
+        let found = batch_get_items(&self.dynamo, &[self.tenant_key(tenant)]).await?.pop().flatten();
+        match found.filter(is_tenant) {
+            Some(item) => read_layout(&item).ok_or_else(|| unparsable_item(&self.table)),
+            None => Ok(WorkspaceLayout::ByKind),
+        }
+    }
+
+    /// Stores what `change` makes of the layout of a tenant as it is now. The layout as it is then; nothing if there is no such tenant,
+    /// or `change` makes nothing of it.
+    ///
+    /// # Errors
+    /// When others changed the tenant at the same time, or DynamoDB fails.
+    pub async fn change_layout(
+        &self,
+        tenant: &TenantId,
+        change: impl Fn(WorkspaceLayout) -> Option<WorkspaceLayout>,
+    ) -> Result<Option<WorkspaceLayout>, UpstreamError> {
+        let mut changed = None;
+        let key = self.tenant_key(tenant);
+        let outcome = write_as_read(&self.dynamo, &key, |update, item| {
+            let Some(item) = item.filter(|item| is_tenant(item)) else { return Ok(None) };
+            changed = change(read_layout(item).ok_or_else(|| unparsable_item(&self.table))?);
+            Ok::<_, UpstreamError>(changed.map(|layout| update.set_or_remove(LAYOUT, layout.as_str())))
+        });
+        Ok(if outcome.await?.is_applied() { changed } else { None })
     }
 
     /// Puts a person in a tenant with a role, or changes the role, whatever there was. A membership that begins has a new instance.
@@ -456,6 +497,7 @@ impl Directory {
                 name: tenant.text("name")?.to_owned(),
                 role: read_role(&tenant, membership.text("role")?)?,
                 basis: read_basis(membership, &tenant)?,
+                layout: read_layout(&tenant)?,
             }))
         };
         read().ok_or_else(|| unparsable_item(&self.table))
@@ -504,7 +546,7 @@ fn goes_on(item: Option<&Item>, tenant_instance: Option<InstanceId>) -> bool {
 }
 
 /// Completes `update` of the item of a tenant, read as `item`, to what `tenant` says. A tenant from before instances keeps none, one to
-/// come has its own, and one that was removed gets a new one.
+/// come has its own, and one that was removed gets a new one. The workspace of a tenant that begins lies by kind.
 fn tenant_update(update: ItemUpdate, item: Option<&Item>, tenant: &Tenant) -> ItemUpdate {
     let role = |role: &Role| {
         let names: Vec<_> = role.permissions.iter().map(crate::oauth::scope::Scope::as_str).collect();
@@ -514,8 +556,12 @@ fn tenant_update(update: ItemUpdate, item: Option<&Item>, tenant: &Tenant) -> It
         .set("name", tenant.name.as_str())
         .set("roles", Value(AttributeValue::M(tenant.roles.iter().map(role).collect())))
         .remove([REMOVED, "expires"]);
-    let has_its_own = item.is_some_and(|item| is_tenant(item) || item.has(INSTANCE) && !item.has(REMOVED));
-    if has_its_own { update } else { update.set(INSTANCE, InstanceId::random().as_bytes().as_slice()) }
+    if item.is_some_and(is_tenant) {
+        return update;
+    }
+    let update = update.set_or_remove(LAYOUT, WorkspaceLayout::ByKind.as_str());
+    let is_to_come = item.is_some_and(|item| item.has(INSTANCE) && !item.has(REMOVED));
+    if is_to_come { update } else { update.set(INSTANCE, InstanceId::random().as_bytes().as_slice()) }
 }
 
 /// Completes `update` of the item of a membership to its end.
@@ -535,6 +581,10 @@ pub(super) fn former_membership(update: ItemUpdate, now: Timestamp) -> ItemUpdat
 #[expect(clippy::option_option, reason = "none, and unreadable, are two answers; `?` passes the second on")]
 fn read_instance(item: &Item, name: &str) -> Option<Option<InstanceId>> {
     if item.has(name) { InstanceId::from_bytes(item.bytes(name)?).map(Some) } else { Some(None) }
+}
+
+fn read_layout(tenant: &Item) -> Option<WorkspaceLayout> {
+    WorkspaceLayout::parse(if tenant.has(LAYOUT) { Some(tenant.text(LAYOUT)?) } else { None })
 }
 
 /// The numbers of a membership in a tenant.

@@ -61,7 +61,8 @@ use crate::oauth::approval_basis::ApprovalBasis;
 use crate::oauth::client::{AuthenticatedClient, Client, ClientAuthenticationMethod, ClientId};
 use crate::oauth::client_assertion::VerifiedAssertion;
 use crate::oauth::grant::{
-    Active, Approval, CONFIRMATION_LIFETIME, CodeBinding, Grant, GrantState, RevocationReason, VerifiedCode,
+    Active, Approval, CONFIRMATION_LIFETIME, CodeBinding, Grant, GrantState, REPLACEABLE_AFTER, RevocationReason,
+    VerifiedCode,
 };
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::instance_id::InstanceId;
@@ -104,6 +105,29 @@ pub enum Update {
     Conflict(Box<Grant>),
     /// The grant is no longer there.
     NotFound,
+}
+
+/// A grant that is to be stored, and what is written with it.
+#[derive(Clone, Copy)]
+pub struct NewGrant<'a> {
+    /// The grant.
+    pub grant: &'a Grant,
+    /// What the role allows of it now.
+    pub effective: Scopes,
+    /// Its client, which must not expire before it.
+    pub client: (&'a Clients, &'a Client),
+    /// The scopes about which the person has decided.
+    pub pending: &'a PendingScopes,
+}
+
+/// What came of a grant that was to be stored.
+pub enum PutGrant {
+    /// It is stored, and the grant that it replaces has ended.
+    Made,
+    /// Nothing was written: the same confirmation has made this one before.
+    MadeBefore(Box<Grant>),
+    /// Nothing was written: the grant that was to end has been used meanwhile, or has ended.
+    NotReplaceable,
 }
 
 /// Why a write on behalf of an authenticated client was not made.
@@ -153,27 +177,29 @@ impl Grants {
         Ok((client.map(|client| hosts.apply(client)), grant))
     }
 
-    /// Stores a new grant, extends the expiry of its client to that of the grant, and removes the `pending`
-    /// scopes of its tenant. `effective` is what the role allows of it now. Nothing is stored if there is a grant of that id, which
-    /// the same confirmation has made before: that grant.
+    /// Stores a new grant, extends the expiry of its client to that of the grant, and removes the pending scopes of its tenant. Nothing
+    /// is stored if there is a grant of that id, which the same confirmation has made before. With `replaced`, that grant of the same
+    /// person and client ends in the same transaction, if nobody has used it for [`REPLACEABLE_AFTER`]: never one without the other.
+    /// Functions end it by [`AnnouncedRevocation::replace`](crate::revocation::AnnouncedRevocation::replace), which records it.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn put(
         &self,
-        grant: &Grant,
-        effective: Scopes,
-        (clients, client): (&Clients, &Client),
-        pending: &PendingScopes,
+        NewGrant { grant, effective, client: (clients, client), pending }: NewGrant<'_>,
+        replaced: Option<(&GrantId, RevocationReason)>,
         now: Timestamp,
-    ) -> Result<Option<Box<Grant>>, UpstreamError> {
+    ) -> Result<PutGrant, UpstreamError> {
         let made_by = *Secret::<16>::random().expose();
         let new = write(grant, effective).with("made_by", made_by.as_slice());
         let mut extension = clients.expiry_extension(client, now);
         let removal = pending_scopes::removal(&self.table, &grant.approval, pending, now);
+        let end = replaced.map(|(id, reason)| to_transaction(&self.replacement(id, reason, &grant.approval, now)));
+        let end = end.transpose()?;
         for _ in 0..2 {
             let extended = extension.as_ref().map(ExpiryExtension::update).transpose()?;
-            let updates = extended.into_iter().chain(removal.clone());
+            // The end comes last, so that its refusal is told apart by its place.
+            let updates = extended.into_iter().chain(removal.clone()).chain(end.clone());
             let updates: Vec<_> = updates.map(|update| TransactWriteItem::builder().update(update).build()).collect();
             if updates.is_empty() {
                 break;
@@ -186,14 +212,16 @@ impl Grants {
             let put = put.build().map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
             let writes: Vec<_> =
                 std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates).collect();
+            let last = writes.len().saturating_sub(1);
             // Not of the grant's id: whoever confirms again makes another transaction.
             let token = to_text(Secret::<16>::random().expose());
             match transaction::write(&self.dynamo, &writes, &token).await? {
-                TransactionOutcome::Committed => return Ok(None),
+                TransactionOutcome::Committed => return Ok(PutGrant::Made),
                 TransactionOutcome::ConditionFailed(failed) => {
                     for FailedCondition { write, item } in failed {
                         match (write, item, &extension) {
                             (0, stored, _) => return self.made_before(&made_by, stored),
+                            (place, ..) if place == last && end.is_some() => return Ok(PutGrant::NotReplaceable),
                             // Another approval has extended the client's expiry meanwhile.
                             (_, Some(client), Some(extension)) if extension.is_needless(&client) => {}
                             _ => return Err(upstream_call::failed(TRANSACT, "the client is gone or blocked")),
@@ -210,7 +238,7 @@ impl Grants {
             .set_item(Some(new.into_inner()))
             .condition_expression("attribute_not_exists(id)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(None) };
+        let Err(error) = put.send().await else { return Ok(PutGrant::Made) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 self.made_before(&made_by, refusal.item().cloned().map(Item::new))
@@ -219,13 +247,33 @@ impl Grants {
         }
     }
 
-    /// The grant that was in the way of a new one. Nothing if it is the new one itself, from a first try whose answer was lost.
-    fn made_before(&self, made_by: &[u8], stored: Option<Item>) -> Result<Option<Box<Grant>>, UpstreamError> {
+    /// What comes of a new grant that another one of its id was in the way of. It can be the new one itself, from a first try whose
+    /// answer was lost.
+    fn made_before(&self, made_by: &[u8], stored: Option<Item>) -> Result<PutGrant, UpstreamError> {
         let stored = stored.ok_or_else(|| upstream_call::failed("DynamoDB.PutItem", "refused without an item"))?;
         if stored.bytes("made_by") == Some(made_by) {
-            return Ok(None);
+            return Ok(PutGrant::Made);
         }
-        Ok(self.read(Some(stored))?.map(Box::new))
+        Ok(self.read(Some(stored))?.map_or(PutGrant::Made, |grant| PutGrant::MadeBefore(Box::new(grant))))
+    }
+
+    /// The end of a grant that its person gives up for a new one, as [`Grant::is_replaceable`] says: it is in use, of the same client,
+    /// and unused for long.
+    fn replacement(
+        &self,
+        id: &GrantId,
+        reason: RevocationReason,
+        new: &Approval,
+        now: Timestamp,
+    ) -> UpdateItemFluentBuilder {
+        const CONDITION: &str = "#state = :active AND person = :person AND client = :client AND expires > :at AND since <= :before \
+                                 AND (attribute_not_exists(used) OR used <= :before) \
+                                 AND (attribute_not_exists(turned) OR turned <= :before)";
+        self.end(id, CONDITION, reason, now)
+            .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
+            .expression_attribute_values(":person", AttributeValue::S(new.person.as_str().to_owned()))
+            .expression_attribute_values(":client", AttributeValue::S(new.client.as_str().to_owned()))
+            .expression_attribute_values(":before", Value::from(now.minus(REPLACEABLE_AFTER)).0)
     }
 
     /// Issued → active: the code is used. Only the first of several requests succeeds.
@@ -430,8 +478,13 @@ impl Grants {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn revoke(&self, id: &GrantId, reason: RevocationReason, now: Timestamp) -> Result<bool, UpstreamError> {
-        let update = self
-            .transition(id, "attribute_exists(id) AND #state <> :ended", now.plus(RETENTION))
+        let update = self.end(id, "attribute_exists(id) AND #state <> :ended", reason, now);
+        Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
+    }
+
+    /// The update that ends a grant, if `condition` holds.
+    fn end(&self, id: &GrantId, condition: &str, reason: RevocationReason, now: Timestamp) -> UpdateItemFluentBuilder {
+        self.transition(id, condition, now.plus(RETENTION))
             .expression_attribute_values(":ended", AttributeValue::S("ended".to_owned()))
             .expression_attribute_values(":why", Value::from(reason.as_str()).0)
             .expression_attribute_values(":at", Value::from(now).0)
@@ -440,8 +493,7 @@ impl Grants {
                  REMOVE effective, authentication, family_digest, generation, salt, previous, previous_turned, turned, answered, \
                  since, seen, used, retries, retried, previous_generation, superseded_salt, superseded, late_retry, \
                  late_retry_by, turned_by, limited_to, limited_through, limited_by",
-            );
-        Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
+            )
     }
 
     /// Changes what the person approved to `scopes`, if nothing was changed since `grant` was read, and the grant has not ended. A
@@ -570,20 +622,10 @@ impl Grants {
         assertion: &VerifiedAssertion,
         update: UpdateItemFluentBuilder,
     ) -> Result<Update, ClientWriteError> {
-        let of_grant = types::Update::builder()
-            .set_table_name(update.get_table_name().clone())
-            .set_key(update.get_key().clone())
-            .set_condition_expression(update.get_condition_expression().clone())
-            .set_update_expression(update.get_update_expression().clone())
-            .set_expression_attribute_names(update.get_expression_attribute_names().clone())
-            .set_expression_attribute_values(update.get_expression_attribute_values().clone())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build();
-        let writes: Vec<_> = [of_grant, used_assertions::addition(&self.table, assertion)]
-            .into_iter()
-            .map(|update| update.map(|update| TransactWriteItem::builder().update(update).build()))
-            .collect::<Result<_, _>>()
+        let addition = used_assertions::addition(&self.table, assertion)
             .map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
+        let writes = [to_transaction(&update)?, addition];
+        let writes = writes.map(|update| TransactWriteItem::builder().update(update).build());
         let token = to_text(Secret::<16>::random().expose());
         match transaction::write(&self.dynamo, &writes, &token).await.map_err(UpstreamError::from)? {
             TransactionOutcome::Committed => Ok(Update::Applied),
@@ -599,6 +641,19 @@ impl Grants {
     pub(super) fn read(&self, item: Option<Item>) -> Result<Option<Grant>, UpstreamError> {
         item.map(|item| read(&item).ok_or_else(|| unparsable_item(&self.table))).transpose()
     }
+}
+
+/// The same update, for a transaction.
+fn to_transaction(update: &UpdateItemFluentBuilder) -> Result<types::Update, UpstreamError> {
+    let update = types::Update::builder()
+        .set_table_name(update.get_table_name().clone())
+        .set_key(update.get_key().clone())
+        .set_condition_expression(update.get_condition_expression().clone())
+        .set_update_expression(update.get_update_expression().clone())
+        .set_expression_attribute_names(update.get_expression_attribute_names().clone())
+        .set_expression_attribute_values(update.get_expression_attribute_values().clone())
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    update.build().map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))
 }
 
 fn with_family(update: UpdateItemFluentBuilder, family: &TokenFamily) -> UpdateItemFluentBuilder {

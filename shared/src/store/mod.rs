@@ -28,6 +28,8 @@ pub mod sign_in_attempts;
 mod transaction;
 mod used_assertions;
 pub mod workspace;
+pub mod workspace_layout;
+pub mod workspace_move;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, WriteRequest};
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 //!
 //! Lists use an index where there is one. Those that read a whole table say so.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
@@ -12,6 +12,7 @@ use super::directory::{Directory, Membership, Tenant, is_tenant};
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use super::workspace::Workspaces;
+use super::workspace_layout::{KINDS, PARENTS, partition_of};
 use super::{Key, batch_get_items, batch_write_items};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::Grant;
@@ -133,40 +134,91 @@ impl Directory {
     }
 }
 
+/// The partitions in which a tenant has items.
+#[derive(Debug, Default)]
+pub struct WorkspacePartitions {
+    /// Of one thing each, such as the versions of a document.
+    of_things: BTreeSet<String>,
+    /// Of a kind, and the one that holds all kinds.
+    of_kinds: BTreeSet<String>,
+}
+
+impl WorkspacePartitions {
+    /// Adds those of `others`.
+    pub fn extend(&mut self, others: Self) {
+        self.of_things.extend(others.of_things);
+        self.of_kinds.extend(others.of_kinds);
+    }
+
+    /// What belongs to a thing comes before the thing, so that it is still found after an interruption.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = &str> {
+        self.of_things.iter().chain(&self.of_kinds).map(String::as_str)
+    }
+}
+
 impl Workspaces {
+    /// The partitions in which a tenant has items, in any layout.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn partitions(&self, tenant: &TenantId) -> Result<WorkspacePartitions, UpstreamError> {
+        let mut of_things = BTreeSet::new();
+        for (kind, of_each) in PARENTS {
+            for key in self.keys_in(&partition_of(tenant, kind, None)).await? {
+                let sort_key = key.text("item").ok_or_else(|| unparsable_item(&self.table))?;
+                let (_, thing) = sort_key.split_once('#').ok_or_else(|| unparsable_item(&self.table))?;
+                of_things.extend(of_each.iter().map(|kind| partition_of(tenant, kind, Some(thing))));
+            }
+        }
+        let kinds = KINDS.into_iter().chain(PARENTS.into_iter().map(|(kind, _)| kind));
+        let of_kinds = kinds.map(|kind| partition_of(tenant, kind, None)).chain([tenant.to_string()]).collect();
+        Ok(WorkspacePartitions { of_things, of_kinds })
+    }
+
     /// How many items a tenant has.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn size(&self, tenant: &TenantId) -> Result<usize, UpstreamError> {
-        Ok(self.keys_of(tenant).await?.len())
+        let mut size = 0;
+        for partition in self.partitions(tenant).await?.in_order() {
+            size += self.keys_in(partition).await?.len();
+        }
+        Ok(size)
     }
 
-    /// Removes all items of a tenant, and returns how many there were. After an interruption, call it again.
+    /// Removes all items in `partitions`, and returns how many there were. After an interruption, call it again.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn remove_all(&self, tenant: &TenantId) -> Result<usize, UpstreamError> {
+    pub async fn remove_all(&self, partitions: &WorkspacePartitions) -> Result<usize, UpstreamError> {
         const CALL: &str = "DynamoDB.BatchWriteItem";
 
-        let keys = self.keys_of(tenant).await?.into_iter().map(Item::into_inner);
-        let deletes = keys.map(|key| DeleteRequest::builder().set_key(Some(key)).build());
-        let writes = deletes.map(|delete| delete.map(|delete| WriteRequest::builder().delete_request(delete).build()));
-        let writes =
-            writes.collect::<Result<Vec<_>, _>>().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
-        batch_write_items(&self.dynamo, &self.table, &writes).await?;
-        Ok(writes.len())
+        let mut removed = 0;
+        for partition in partitions.in_order() {
+            let keys = self.keys_in(partition).await?.into_iter().map(Item::into_inner);
+            let deletes = keys.map(|key| DeleteRequest::builder().set_key(Some(key)).build());
+            let writes =
+                deletes.map(|delete| delete.map(|delete| WriteRequest::builder().delete_request(delete).build()));
+            let writes = writes
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
+            batch_write_items(&self.dynamo, &self.table, &writes).await?;
+            removed += writes.len();
+        }
+        Ok(removed)
     }
 
-    async fn keys_of(&self, tenant: &TenantId) -> Result<Vec<Item>, UpstreamError> {
+    /// The keys of the items in one partition.
+    pub(super) async fn keys_in(&self, partition: &str) -> Result<Vec<Item>, UpstreamError> {
         let query = self.dynamo.query().table_name(&self.table).consistent_read(true);
         let query = query.projection_expression("#tenant, #item").expression_attribute_names("#tenant", "tenant");
         let query = query.expression_attribute_names("#item", "item");
-        query_all(with_partition(query, "tenant", tenant.as_str())).await
+        query_all(with_partition(query, "tenant", partition)).await
     }
 }
 
-fn with_partition(query: QueryFluentBuilder, attribute: &str, value: &str) -> QueryFluentBuilder {
+pub(super) fn with_partition(query: QueryFluentBuilder, attribute: &str, value: &str) -> QueryFluentBuilder {
     query
         .key_condition_expression(format!("{attribute} = :value"))
         .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))

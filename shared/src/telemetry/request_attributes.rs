@@ -1,5 +1,7 @@
 //! What all lines about one request have in common: the attributes that they are found by.
 
+use std::net::IpAddr;
+
 /// What identifies a request in logs, audit lines and metrics.
 #[derive(Debug, Default)]
 pub(crate) struct RequestAttributes {
@@ -11,6 +13,8 @@ pub(crate) struct RequestAttributes {
     pub(crate) request: Option<String>,
     /// What Lambda calls it.
     pub(crate) invocation: String,
-    /// Where it came from, as API Gateway saw it.
+    /// Where it came from, as far as that is known: who API Gateway saw, unless the deployment has a hop that it trusts before that.
     pub(crate) ip: Option<String>,
+    /// Who is limited as one by where it came from. Nothing where that is not known.
+    pub(crate) subscriber: Option<IpAddr>,
 }

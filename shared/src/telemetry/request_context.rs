@@ -1,6 +1,7 @@
 //! The context of the current request: its ids for the log, and its metrics.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::telemetry::request_attributes::RequestAttributes;
@@ -41,10 +42,10 @@ impl RequestContext {
         CURRENT.scope(self, future).await
     }
 
-    /// Where the request came from, as API Gateway saw it.
+    /// Where the request came from: an IPv4 address, or the IPv6 network of one subscriber. Nothing where that is not known.
     #[must_use]
-    pub fn ip(&self) -> Option<&str> {
-        self.0.attributes.ip.as_deref()
+    pub fn subscriber(&self) -> Option<IpAddr> {
+        self.0.attributes.subscriber
     }
 
     pub(crate) fn attributes(&self) -> &RequestAttributes {

@@ -24,8 +24,7 @@ use shared::environment::{ConfigError, Environment};
 use shared::oauth::blocked_hosts::BlockedHosts;
 use shared::oauth::client::{Client, ClientId, ClientKind, DocumentFetch};
 use shared::oauth::client_keys::{ClientKeys, KeySource};
-use shared::oauth::issuer::Issuer;
-use shared::oauth::resource::{RequestedResource, Resource};
+use shared::oauth::resource::{RequestedResource, Resource, ResourceServer};
 use shared::oauth::secret::to_text;
 use shared::oauth::tenant::PersonId;
 use shared::outbound::{Outbound, OutboundRequest};
@@ -45,7 +44,7 @@ pub(crate) struct DocumentRequest<'a> {
     /// Before when the address is not to be asked again.
     pub(crate) retry_at: Option<Timestamp>,
     pub(crate) blocked_hosts: &'a BlockedHosts,
-    pub(crate) issuer: &'a Issuer,
+    pub(crate) resource_server: &'a ResourceServer,
     /// What the client wants to reach: some clients have a document for each server.
     pub(crate) resource: &'a RequestedResource,
 }
@@ -57,7 +56,7 @@ impl DocumentRequest<'_> {
             RequestedResource::Known(resource) => Some(resource),
             RequestedResource::Unspecified | RequestedResource::Unknown => None,
         };
-        requested.into_iter().chain([&Resource::new(self.issuer)]).map(Resource::to_string).collect()
+        requested.into_iter().chain([&Resource::new(self.resource_server)]).map(Resource::to_string).collect()
     }
 }
 

@@ -15,10 +15,20 @@ const SPARE_HEADER: &str = "x-challenge";
 const MAPPING: &str = "Keep the responseParameters of the route in template.yaml, which map X-Challenge back onto WWW-Authenticate for 401 and 403.";
 const FRONT: &str = "Look at what stands in front of the function: a firewall, a bot filter, an authorizer, a CDN.";
 
-/// Also whether anything answers: where nothing does, every other check would only say so once more.
-pub(crate) async fn check(probe: &Probe, target: &Target) -> (Check, bool) {
+/// What the challenge told.
+pub(crate) struct Challenged {
+    pub(crate) check: Check,
+    /// Whether anything answers: where nothing does, every other check would only say so once more.
+    pub(crate) answered: bool,
+    /// Whether it arrived under its name.
+    pub(crate) arrived: bool,
+    /// The address of the resource's metadata: that of the header, or of the body where the header does not arrive.
+    pub(crate) metadata: Option<String>,
+}
+
+pub(crate) async fn check(probe: &Probe, target: &Target) -> Challenged {
     let mut check = Check::new("challenge");
-    let mut answered = false;
+    let (mut answered, mut arrived, mut metadata) = (false, false, None);
     let json = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
     for (method, body) in [(Method::POST, Some(CALL)), (Method::GET, None), (Method::DELETE, None)] {
         let headers = if body.is_some() { &json[..] } else { &json[1..] };
@@ -26,7 +36,7 @@ pub(crate) async fn check(probe: &Probe, target: &Target) -> (Check, bool) {
         let Some(response) = probe.send(&mut check, request).await else {
             let get = ProbeRequest { method: Method::GET, url: &target.url, headers: &json[1..], body: None };
             if !answered && probe.try_send(get).await.is_err() {
-                return (check, false);
+                return Challenged { check, answered, arrived, metadata };
             }
             answered = true;
             continue;
@@ -34,6 +44,11 @@ pub(crate) async fn check(probe: &Probe, target: &Target) -> (Check, bool) {
         answered = true;
         if is_challenge(&mut check, &response) {
             judge(&mut check, target, &response);
+            let header = response.header("www-authenticate");
+            arrived |= header.is_some();
+            let body = || response.object()?.get("resource_metadata")?.as_str().map(str::to_owned);
+            let named = header.and_then(|challenge| parameter(challenge, "resource_metadata")).map(str::to_owned);
+            metadata = metadata.or_else(|| named.or_else(body)).filter(|address| target.may_be_announced(address));
         }
     }
     let request = ProbeRequest {
@@ -57,7 +72,7 @@ pub(crate) async fn check(probe: &Probe, target: &Target) -> (Check, bool) {
     if check.is_well() {
         check.observed("POST, GET and DELETE are refused with 401");
     }
-    (check, true)
+    Challenged { check, answered, arrived, metadata }
 }
 
 /// Whether it is the 401 that a client can do something with.
@@ -114,7 +129,10 @@ fn judge(check: &mut Check, target: &Target, response: &ProbeResponse) {
         );
     }
     match parameter(challenge, "resource_metadata") {
-        Some(address) if address == target.resource_metadata() => {}
+        Some(address) if address == target.inserted() => {}
+        Some(address) if target.may_be_announced(address) => {
+            check.observed_once(format!("metadata at {address}"));
+        }
         Some(address) if !address.starts_with("http") => check.broken(
             "challenge_relative",
             format!("resource_metadata is {address}, which is not absolute"),
@@ -123,7 +141,7 @@ fn judge(check: &mut Check, target: &Target, response: &ProbeResponse) {
         ),
         Some(address) => check.broken(
             "challenge_elsewhere",
-            format!("resource_metadata is {address}, not {}", target.resource_metadata()),
+            format!("resource_metadata is {address}, not {}", target.inserted()),
             "Claude reads the document of something else, whose resource is not the URL that was pasted.",
             "Paste the URL as the deployment knows itself, or set the parameter Issuer to its origin and deploy again.",
         ),

@@ -33,11 +33,17 @@ impl Documents {
     }
 }
 
-/// The protected resource's metadata at both places; the issuer that it names.
-pub(crate) async fn resource(probe: &Probe, target: &Target) -> (Check, Option<(String, Vec<String>)>) {
+/// The protected resource's metadata at both places, or where the challenge says; the issuer that it names. `arrived` is whether a
+/// client sees the challenge.
+pub(crate) async fn resource(probe: &Probe, target: &Target, arrived: bool) -> (Check, Option<(String, Vec<String>)>) {
     let mut check = Check::new("resource");
     let inserted = document(probe, &mut check, &target.resource_metadata()).await;
-    let root = document(probe, &mut check, &format!("{}/.well-known/oauth-protected-resource", target.origin)).await;
+    let root = format!("{}/.well-known/oauth-protected-resource", target.origin);
+    let root = if target.is_announced_elsewhere() {
+        beside(probe, &mut check, target, [target.inserted(), root], arrived).await
+    } else {
+        document(probe, &mut check, &root).await
+    };
     let servers = |document: &Map<String, Value>| texts(document, "authorization_servers");
     if let (Some(inserted), Some(root)) = (&inserted, &root)
         && servers(inserted) != servers(root)
@@ -89,6 +95,35 @@ pub(crate) async fn resource(probe: &Probe, target: &Target) -> (Check, Option<(
     insecure(&mut check, target, "the issuer", &issuer);
     check.observed(format!("protected by {issuer}"));
     (check, Some((issuer, scopes)))
+}
+
+/// The documents on the resource's own host, where the challenge sends clients to another: some platforms keep `/.well-known` to
+/// themselves. Without a document here, discovery hangs on the challenge.
+async fn beside(
+    probe: &Probe,
+    check: &mut Check,
+    target: &Target,
+    places: [String; 2],
+    arrived: bool,
+) -> Option<Map<String, Value>> {
+    let mut found = None;
+    for place in &places {
+        let response = probe.get(check, place).await?;
+        let document = response.object().filter(|_| response.status == 200);
+        found = found
+            .or_else(|| document.filter(|it| it.get("resource").and_then(Value::as_str) == Some(target.url.as_str())));
+    }
+    match (&found, arrived) {
+        (Some(_), _) => check.observed(format!("also on {}", target.origin)),
+        (None, true) => check.observed(format!("none on {}, so discovery hangs on the challenge", target.origin)),
+        (None, false) => check.broken(
+            "undiscoverable",
+            format!("{} has no document of this resource, and the challenge does not arrive", target.origin),
+            "Claude cannot connect: nothing that it sees leads to the authorization server.",
+            "Have WWW-Authenticate arrive under its name, or pass /.well-known/ of this host on to the API (docs/placing.md).",
+        ),
+    }
+    found
 }
 
 /// The authorization server's metadata at both places.

@@ -1,42 +1,30 @@
 //! What was found, and what it means.
 
-use std::collections::BTreeSet;
-
-use serde_json::{Value, json};
-
-use crate::output::Output;
-
 /// One thing that was looked at, and what is wrong with it.
 pub(crate) struct Check {
-    name: &'static str,
-    seen: Vec<String>,
-    findings: Vec<Finding>,
+    pub(super) name: &'static str,
+    pub(super) seen: Vec<String>,
+    pub(super) findings: Vec<Finding>,
     skipped: bool,
 }
 
 /// Something that is not as it must be.
-struct Finding {
+pub(super) struct Finding {
     /// By which a script knows it.
-    code: &'static str,
-    verdict: Verdict,
-    seen: String,
-    breaks: &'static str,
-    remedy: &'static str,
+    pub(super) code: &'static str,
+    pub(super) verdict: Verdict,
+    pub(super) seen: String,
+    pub(super) breaks: &'static str,
+    pub(super) remedy: &'static str,
 }
 
 /// How bad it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Verdict {
+pub(super) enum Verdict {
     /// Works, but not as well as it could.
     Weak,
     /// Keeps somebody from connecting or staying connected, or opens what must be closed.
     Broken,
-}
-
-/// Everything that was looked at.
-pub(crate) struct Report {
-    url: String,
-    checks: Vec<Check>,
 }
 
 impl Check {
@@ -47,6 +35,13 @@ impl Check {
     /// Something good, for whoever reads what was looked at.
     pub(crate) fn observed(&mut self, what: impl Into<String>) {
         self.seen.push(what.into());
+    }
+
+    /// The same, however often it is seen.
+    pub(crate) fn observed_once(&mut self, what: String) {
+        if !self.seen.contains(&what) {
+            self.seen.push(what);
+        }
     }
 
     /// Whether nothing broken was found so far.
@@ -92,7 +87,8 @@ impl Check {
         }
     }
 
-    fn word(&self) -> &'static str {
+    /// In one word, the worst that was found.
+    pub(super) fn word(&self) -> &'static str {
         match self.findings.iter().map(|finding| finding.verdict).max() {
             Some(verdict) => verdict.word(),
             None if self.skipped => "skipped",
@@ -102,68 +98,10 @@ impl Check {
 }
 
 impl Verdict {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Weak => "weak",
             Self::Broken => "broken",
         }
-    }
-}
-
-impl Report {
-    pub(crate) const fn of(url: String, checks: Vec<Check>) -> Self {
-        Self { url, checks }
-    }
-
-    /// One more thing that was looked at.
-    pub(crate) fn add(&mut self, check: Check) {
-        self.checks.push(check);
-    }
-
-    /// Whether nothing is broken.
-    pub(crate) fn is_well(&self) -> bool {
-        self.count(Verdict::Broken) == 0
-    }
-
-    pub(crate) fn output(&self) -> Output {
-        let (broken, weak) = (self.count(Verdict::Broken), self.count(Verdict::Weak));
-        let end = match (broken, weak) {
-            (0, 0) => "All well.".to_owned(),
-            _ => format!("{broken} broken, {weak} weak."),
-        };
-        let mut lines = vec![self.url.clone(), String::new()];
-        lines.extend(self.checks.iter().flat_map(Check::lines));
-        lines.extend([String::new(), end, String::new()]);
-        let text = lines.join("\n");
-        let checks: Vec<_> = self.checks.iter().map(Check::json).collect();
-        Output { text, json: json!({ "url": self.url, "well": self.is_well(), "checks": checks }) }
-    }
-
-    fn count(&self, verdict: Verdict) -> usize {
-        self.checks.iter().flat_map(|check| &check.findings).filter(|finding| finding.verdict == verdict).count()
-    }
-}
-
-impl Check {
-    fn lines(&self) -> Vec<String> {
-        let line = format!("{:<8} {:<13} {}", self.word(), self.name, self.seen.join("; "));
-        let mut lines = vec![line.trim_end().to_owned()];
-        // What several places have in common is explained once.
-        let codes: BTreeSet<_> = self.findings.iter().map(|finding| finding.code).collect();
-        for code in codes {
-            let same: Vec<_> = self.findings.iter().filter(|finding| finding.code == code).collect();
-            let places = same.iter().map(|Finding { verdict, seen, .. }| (verdict.word(), seen));
-            lines.extend(places.map(|(verdict, seen)| format!("         {verdict}: {seen} [{code}]")));
-            if let Some(Finding { breaks, remedy, .. }) = same.first() {
-                lines.extend([format!("           {breaks}"), format!("           To do: {remedy}")]);
-            }
-        }
-        lines
-    }
-
-    fn json(&self) -> Value {
-        let finding = |Finding { code, verdict, seen, breaks, remedy }: &Finding| json!({ "code": code, "verdict": verdict.word(), "seen": seen, "breaks": breaks, "remedy": remedy });
-        let findings: Vec<_> = self.findings.iter().map(finding).collect();
-        json!({ "check": self.name, "verdict": self.word(), "seen": self.seen, "findings": findings })
     }
 }

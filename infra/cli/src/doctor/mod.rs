@@ -1,7 +1,8 @@
 //! `amble doctor`: looks at a deployment as Claude does, and tells what keeps it from connecting.
 //!
 //! It reads, and writes twice: it registers one client, always the same, and with a test person it makes a connection, which it
-//! revokes. A file per thing that is looked at; what is found stands in [`finding`], with what it breaks and what to do.
+//! revokes. A file per thing that is looked at; what is found stands in [`finding`], with what it breaks
+//! and what to do, and is written out by [`report`].
 
 mod account;
 mod address;
@@ -9,14 +10,17 @@ mod browsers;
 mod certificate;
 mod challenge;
 mod connect;
+mod console;
 mod documents;
 mod error_responses;
 mod finding;
 mod first_deployment;
+mod layouts;
 mod pages;
 mod probe;
 mod raw_request;
 mod registration;
+mod report;
 mod roles;
 mod sign_in_mails;
 mod supabase;
@@ -29,12 +33,14 @@ use std::time::Duration;
 use clap::Args;
 use shared::clock::{Clock, Timestamp};
 
-use crate::deployment::{Connector, DemoPerson, Deployment, DeploymentError, Project, variable};
+use crate::deployment::{DemoPerson, Deployment, DeploymentError, Project, variable};
 use crate::error::CommandError;
 use crate::output::Output;
+use challenge::Challenged;
 use connect::Connection;
-use finding::{Check, Report};
+use finding::Check;
 use probe::Probe;
+use report::Report;
 use target::Target;
 use test_person::TestPerson;
 
@@ -68,11 +74,14 @@ pub(crate) struct Command {
 pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Output, bool), CommandError> {
     let Command { url, person, password_env, supabase, supabase_key, tenant, first_deployment } = command;
     let connector = deployment.connector().await?;
-    let (reported, demo, project) =
-        connector.map_or((None, None, None), |Connector { url, person, project }| (Some(url), person, project));
+    let (mut reported, mut admin_path, mut demo, mut project_of_deployment) = (None, None, None, None);
+    if let Some(connector) = connector {
+        (reported, admin_path) = (Some(connector.url), connector.admin_path);
+        (demo, project_of_deployment) = (connector.person, connector.project);
+    }
     let project = match (supabase, supabase_key) {
         (Some(url), Some(publishable_key)) => Some(Project::new(url, publishable_key)),
-        _ => project,
+        _ => project_of_deployment,
     };
     let url = url
         .or(reported)
@@ -85,7 +94,7 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
         (_, _, Some(DemoPerson { email, password })) => Some(TestPerson { email, password, tenant }),
         _ => None,
     };
-    let mut report = examine(Target::parse(&url)?, person.as_ref(), first_deployment).await?;
+    let mut report = examine(Target::parse(&url)?, admin_path.as_deref(), person.as_ref(), first_deployment).await?;
     report.add(if let Some(project) = &project {
         supabase::check(project, person.as_ref()).await?
     } else {
@@ -98,6 +107,7 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
         Err(DeploymentError::NotSpecified) => {}
         opened => {
             report.add(tools::check(opened.as_ref()).await);
+            report.add(layouts::check(opened.as_ref()).await);
             report.add(roles::check(opened).await);
         }
     }
@@ -110,7 +120,12 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
     Ok((report.output(), report.is_well()))
 }
 
-async fn examine(target: Target, person: Option<&TestPerson>, first_deployment: bool) -> Result<Report, CommandError> {
+async fn examine(
+    target: Target,
+    admin_path: Option<&str>,
+    person: Option<&TestPerson>,
+    first_deployment: bool,
+) -> Result<Report, CommandError> {
     let probe = Probe::new(&target.parsed).map_err(|error| CommandError::InvalidUrl(error.to_string()))?;
     if target.path.is_empty() {
         return Ok(Report::of(target.url.clone(), vec![address::bare_origin(&probe, &target).await]));
@@ -120,12 +135,13 @@ async fn examine(target: Target, person: Option<&TestPerson>, first_deployment: 
     if !reachable {
         return Ok(Report::of(target.url, checks));
     }
-    let (check, answered) = challenge::check(&probe, &target).await;
+    let Challenged { check, answered, arrived, metadata } = challenge::check(&probe, &target).await;
     checks.push(check);
     if !answered {
         return Ok(Report::of(target.url, checks));
     }
-    let (check, found) = documents::resource(&probe, &target).await;
+    let target = target.announced_at(metadata);
+    let (check, found) = documents::resource(&probe, &target, arrived).await;
     checks.push(check);
     // Without the one document Claude looks for the other at the origin of the URL.
     let found = found.unwrap_or_else(|| (target.origin.clone(), Vec::new()));
@@ -139,6 +155,9 @@ async fn examine(target: Target, person: Option<&TestPerson>, first_deployment: 
         checks.push(check);
         checks.push(error_responses::authorize(&probe, &target, documents, client.as_deref()).await);
         checks.push(error_responses::tokens(&probe, documents, client.as_deref()).await);
+        if let Some(admin_path) = admin_path {
+            checks.push(console::check(&probe, documents.issuer_origin(&target), admin_path).await);
+        }
         let connection = if let (Some(person), Some(client)) = (person, &client) {
             let (target, keys, now) = (&target, keys.as_slice(), Clock::system().now());
             let check = Connection { probe: &probe, target, documents, client, person, keys, now }.check().await;

@@ -45,7 +45,7 @@ impl AwsProxy {
         let inner = Arc::new(Inner {
             tables: test_system.system().dynamo_url().to_owned(),
             clients: test_system.system().tables()["TABLE_CLIENTS"].clone(),
-            http: test_system.http().clone(),
+            http: test_system.http().inner().clone(),
             seen: Mutex::default(),
             first_try: Mutex::default(),
             late: Mutex::default(),

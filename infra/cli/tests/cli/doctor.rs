@@ -7,6 +7,7 @@ use local::{Data, Options, System};
 use serde_json::{Value, json};
 use shared::clock::{Clock, Timestamp};
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::workspace_layout::WorkspaceLayout;
 
 use crate::program::{Amble, TempDir};
 use crate::response_proxy::{Answer, Change, ProxiedRequest, ResponseProxy};
@@ -61,10 +62,11 @@ async fn healthy_local_system_passes_every_check() {
         "registration",
         "authorize",
         "tokens",
+        "console",
         "connect",
         "clock",
     ];
-    assert_eq!(looked_at[..11], expected.map(well), "{report}");
+    assert_eq!(looked_at[..12], expected.map(well), "{report}");
     let supabase = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "supabase").unwrap();
     let issuer = format!("tokens of {}/auth/v1", system.supabase_url());
     let seen = [
@@ -79,6 +81,10 @@ async fn healthy_local_system_passes_every_check() {
     let roles = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "roles").unwrap();
     let seen = ["4 members, each of a role that allows something"];
     assert_eq!((&roles["verdict"], &roles["seen"]), (&json!("well"), &json!(seen)));
+
+    let layouts = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "layouts").unwrap();
+    let seen = ["2 tenants, each with a partition for each kind"];
+    assert_eq!((&layouts["verdict"], &layouts["seen"]), (&json!("well"), &json!(seen)));
 
     let text = amble().text(&["doctor", &system.mcp_url()]).await;
     assert!(!text.contains("roles"), "a URL leads to no tables: {text}");
@@ -117,6 +123,28 @@ async fn member_whose_role_allows_nothing_is_named() {
         format!("weak roles: role_undefined: {BEN} has the role clerk in tenant globex, which has no such role");
     assert_eq!((findings(&report), &report["well"]), (vec![json!(found)], &json!(true)));
     amble().text(&["member", "role", BEN, "--tenant", "globex", "--role", "viewer", &local]).await;
+    assert_eq!(findings(&amble().json(&["doctor", &local]).await), [] as [Value; 0]);
+}
+
+/// Those that an earlier version made, and those whose move broke off.
+#[tokio::test(flavor = "multi_thread")]
+async fn tenant_that_does_not_lie_by_kind_is_named() {
+    let folder = TempDir::new("doctor-layouts");
+    let data = Data::Directory(folder.0.clone());
+    let system = System::start(Options { demo: true, data, ..Options::default() }).await.unwrap();
+    let (acme, globex) = (TenantId::parse("acme").unwrap(), TenantId::parse("globex").unwrap());
+    system.directory().change_layout(&acme, |_| Some(WorkspaceLayout::Splitting)).await.unwrap();
+    system.directory().change_layout(&globex, |_| Some(WorkspaceLayout::Whole)).await.unwrap();
+    let local = format!("--local={}", folder.0.display());
+
+    let report = amble().json(&["doctor", &local]).await;
+
+    let found = [
+        "weak layouts: workspace_moving: what tenant acme has is being moved",
+        "weak layouts: workspace_whole: tenants with one partition for all that they have: 1, such as globex",
+    ];
+    assert_eq!((findings(&report), &report["well"]), (found.map(Value::from).to_vec(), &json!(true)));
+    amble().text(&["tenant", "migrate", "--all", "--wait", "0s", &local]).await;
     assert_eq!(findings(&amble().json(&["doctor", &local]).await), [] as [Value; 0]);
 }
 
@@ -289,6 +317,71 @@ async fn bare_origin_is_answered_with_the_url_that_was_meant() {
     let ended = amble().run(&["doctor", &proxy.origin]).await;
     let guessed = format!("the URL that people paste is most likely {} [bare_origin]", proxy.url());
     assert!(ended.stdout.contains(&guessed) && ended.stdout.ends_with("\n1 broken, 0 weak.\n"), "{ended:?}");
+}
+
+/// Where the platform of the product's host keeps `/.well-known` to itself, discovery hangs on the challenge.
+#[tokio::test(flavor = "multi_thread")]
+async fn resource_on_another_host_needs_its_challenge_or_its_documents() {
+    let proxy = ResponseProxy::start_with(|options, origin| {
+        options.parameters.insert("ResourceUrl".to_owned(), format!("{origin}/api/mcp/server"));
+    })
+    .await;
+    let reserved = |asked: &ProxiedRequest, answer: Answer| {
+        if asked.path.starts_with("/.well-known/") { Answer::page(404, "Not Found") } else { answer }
+    };
+    let renamed = |answer: Answer| match answer.header(CHALLENGE).map(str::to_owned) {
+        Some(text) => answer.without(CHALLENGE).with("x-amzn-remapped-www-authenticate", &text),
+        None => answer,
+    };
+    let (also, none) =
+        (format!("also on {}", proxy.origin), format!("none on {}, so discovery hangs on the challenge", proxy.origin));
+    let changes: [(Change, Option<&str>, &[&str]); 4] = [
+        (Arc::new(|_, answer| answer), Some(&also), &[]),
+        (Arc::new(reserved), Some(&none), &[]),
+        (Arc::new(move |_, answer| renamed(answer)), Some(&also), &["challenge_renamed"; 3]),
+        (
+            Arc::new(move |asked, answer| renamed(reserved(asked, answer))),
+            None,
+            &["challenge_renamed", "challenge_renamed", "challenge_renamed", "undiscoverable"],
+        ),
+    ];
+    for (change, seen, codes) in changes {
+        proxy.set_change(Some(change));
+        let ended = amble().run(&[&["doctor", &proxy.url(), "--json"], &WITH_ANA[..]].concat()).await;
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+
+        let found = findings(&report);
+        let found_codes: Vec<_> = found.iter().map(|line| line.as_str().unwrap().split(": ").nth(1).unwrap()).collect();
+        assert_eq!((ended.status, &*found_codes), (i32::from(!codes.is_empty()), codes), "{found:?}");
+        let resource = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "resource").unwrap();
+        if let Some(seen) = seen {
+            assert!(resource["seen"].as_array().unwrap().contains(&json!(seen)), "{resource}");
+        }
+    }
+}
+
+/// The proxy in front must rewrite: what it passes on as it is, the API does not have.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_that_the_proxy_does_not_lead_to_is_named() {
+    for (rewrites, expected) in [
+        (true, vec![]),
+        (false, vec!["broken console: console_elsewhere: GET {at}/connect/admin answers 404 (application/json)"]),
+    ] {
+        let folder = TempDir::new("doctor-console");
+        let proxy = ResponseProxy::start_with(|options, origin| {
+            options.data = Data::Directory(folder.0.clone());
+            options.parameters.insert("AdminPath".to_owned(), "/connect/admin".to_owned());
+            options.proxy = (!rewrites).then(|| origin.to_owned());
+        })
+        .await;
+        let ended = amble().run(&["doctor", &format!("--local={}", folder.0.display()), "--json"]).await;
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+
+        let expected: Vec<_> = expected.iter().map(|line| json!(line.replace("{at}", &proxy.origin))).collect();
+        assert_eq!((ended.status, findings(&report)), (i32::from(!rewrites), expected));
+        let text = report.to_string();
+        assert!(!rewrites || text.contains("/connect/admin, behind the sign-in page at /auth/login"), "{text}");
+    }
 }
 
 struct Case {

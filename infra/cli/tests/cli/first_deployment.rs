@@ -30,9 +30,9 @@ impl RawProxy {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
-        let parameters = [("Issuer".to_owned(), origin.clone())].into();
-        let system = System::start(Options { demo: true, parameters, ..Options::default() }).await.unwrap();
-        let to = system.issuer().strip_prefix("http://").unwrap().to_owned();
+        let proxy = Some(origin.clone());
+        let system = System::start(Options { demo: true, proxy, ..Options::default() }).await.unwrap();
+        let to = system.local_origin().strip_prefix("http://").unwrap().to_owned();
         let plant: Arc<Mutex<Option<PlantedAnswer>>> = Arc::default();
         let planted = Arc::clone(&plant);
         tokio::spawn(async move {

@@ -8,6 +8,7 @@ mod clients;
 mod connectivity;
 mod doctor;
 mod first_deployment;
+mod migration;
 mod operator;
 mod program;
 mod response_proxy;

@@ -46,14 +46,20 @@ pub(crate) struct Answer {
 
 impl ResponseProxy {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|options, origin| options.proxy = Some(origin.to_owned())).await
+    }
+
+    /// Of a system with such options; the front's origin is told.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Options, &str)) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
         let inner = Inner { origin: origin.clone(), to: Arc::default(), http, change: Arc::default() };
-        let parameters = [("Issuer".to_owned(), origin.clone())].into();
-        let system = System::start(Options { demo: true, parameters, ..Options::default() }).await.unwrap();
-        system.issuer().clone_into(&mut inner.to.lock().unwrap());
+        let mut options = Options { demo: true, ..Options::default() };
+        change(&mut options, &origin);
+        let system = System::start(options).await.unwrap();
+        system.local_origin().clone_into(&mut inner.to.lock().unwrap());
         let router = Router::new().fallback(pass).with_state(inner.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { origin, _system: system, inner }

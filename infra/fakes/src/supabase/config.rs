@@ -37,6 +37,8 @@ pub struct Config {
     pub mails_per_hour: Option<usize>,
     /// `RATE_LIMIT_HEADER=X-Forwarded-For`: requests that each address may make at once.
     pub burst: Option<u32>,
+    /// `SECURITY_SB_FORWARDED_FOR_ENABLED`: a holder of the secret key says for which address a request is.
+    pub forwarded_for_enabled: bool,
     /// `HOOK_CUSTOM_ACCESS_TOKEN`
     pub access_token_hook: Option<AccessTokenHook>,
     /// `SECURITY_REFRESH_TOKEN_ALGORITHM_VERSION`
@@ -93,6 +95,7 @@ impl Default for Config {
             authorized_addresses: Vec::new(),
             mails_per_hour: None,
             burst: None,
+            forwarded_for_enabled: false,
             access_token_hook: None,
             refresh_token_version: RefreshTokenVersion::One,
             without_issuer: false,

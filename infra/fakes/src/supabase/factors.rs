@@ -5,7 +5,6 @@ use crate::supabase::mfa_challenge::MfaChallenge;
 use crate::supabase::parameters;
 use crate::supabase::project::Supabase;
 use crate::supabase::random;
-use crate::supabase::rate_limit;
 use crate::supabase::sessions::Amr;
 use crate::supabase::token_response::TokenResponse;
 use axum::Json;
@@ -25,7 +24,7 @@ pub(super) async fn challenge(
     let mut state = supabase.state();
     let me = supabase.signed_in(&state, &headers)?;
     let factor = Uuid::parse_str(&factor).map_err(|_| SupabaseError::FactorIdNotUuid)?;
-    let (address, now) = (rate_limit::address(&headers), supabase.now());
+    let (address, now) = (state.address(&headers), supabase.now());
     let account = state.people.find_mut(me.person).filter(|account| account.totp.contains_key(&factor));
     account.ok_or(SupabaseError::FactorNotFound)?.challenged(now);
     let (id, expires_at) = (random::uuid()?, now + LIFETIME);
@@ -50,7 +49,7 @@ pub(super) async fn verify(
     let challenge = state.challenges.get(&id).filter(|challenge| challenge.factor == factor);
     let challenge = challenge.ok_or(SupabaseError::ChallengeNotFound)?;
     // One that was used before is told in the same words.
-    let mismatch = challenge.verified || challenge.address != rate_limit::address(&headers);
+    let mismatch = challenge.verified || challenge.address != state.address(&headers);
     let expired = challenge.expires_at < now;
     if mismatch || state.addresses_changed > 0 {
         state.addresses_changed = state.addresses_changed.saturating_sub(1);

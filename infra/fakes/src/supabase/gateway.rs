@@ -36,6 +36,22 @@ pub(super) async fn require_api_key(
     Ok(next.run(request).await)
 }
 
+/// Takes `Sb-Forwarded-For` away from all who have no secret key.
+pub(super) async fn keep_forwarded_for(
+    State(supabase): State<Arc<Supabase>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let key = request.headers().get("apikey").and_then(|key| key.to_str().ok());
+    if !key.is_some_and(|key| supabase.site.secret_key.is(key)) {
+        request.headers_mut().remove(FORWARDED_FOR);
+    }
+    next.run(request).await
+}
+
+/// In which a holder of the secret key says for which address a request is.
+pub(super) const FORWARDED_FOR: &str = "sb-forwarded-for";
+
 fn from_browser(headers: &HeaderMap) -> bool {
     headers.get(header::USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"))
 }

@@ -87,7 +87,10 @@ impl Supabase {
             .route("/verify", get(verify::follow).post(verify::redeem))
             .route("/.well-known/jwks.json", get(jwks::show));
         Router::new()
-            .nest("/auth/v1", gated.merge(open))
+            .nest(
+                "/auth/v1",
+                gated.merge(open).layer(from_fn_with_state(Arc::clone(self), gateway::keep_forwarded_for)),
+            )
             .route("/provider", get(provider::page).post(provider::choose))
             .route("/inbox/{email}", get(inbox::show))
             .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") })

@@ -2,24 +2,26 @@
 
 use crate::supabase::error::SupabaseError;
 use crate::supabase::flow_state::{AuthenticationMethod, Challenge, FlowState};
+use crate::supabase::gateway::Caller;
 use crate::supabase::parameters::{self, Parameters};
 use crate::supabase::project::Supabase;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) async fn send(
     State(supabase): State<Arc<Supabase>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     parameters: Parameters,
     body: Bytes,
 ) -> Result<Json<Value>, SupabaseError> {
     let before = supabase.state().mails.len();
-    let sent = supabase.send_code(&headers, &parameters, &body);
+    let sent = supabase.send_code(caller, &headers, &parameters, &body);
     let (after, takes) = {
         let state = supabase.state();
         (state.mails.len(), state.config.mail_takes)
@@ -33,6 +35,7 @@ pub(super) async fn send(
 impl Supabase {
     fn send_code(
         &self,
+        caller: Caller,
         headers: &HeaderMap,
         parameters: &Parameters,
         body: &Bytes,
@@ -40,7 +43,7 @@ impl Supabase {
         let now = self.now();
         let mut state = self.state();
         state.limit("/otp", headers, now)?;
-        state.check_captcha(body)?;
+        state.check_captcha(caller, body)?;
         let params: Params = parameters::json(body, "api.OtpParams")?;
         let text = |text: Option<String>| text.unwrap_or_default();
         let challenge = Challenge::parse(&text(params.code_challenge), &text(params.code_challenge_method))?;

@@ -1,9 +1,11 @@
 //! Limits by address (GoTrue `internal/api/middleware.go`, `apilimiter`): one bucket per route and address.
 
 use crate::supabase::error::SupabaseError;
+use crate::supabase::gateway::FORWARDED_FOR;
 use crate::supabase::rate_limit_bucket::RateLimitBucket;
 use crate::supabase::state::State;
 use axum::http::HeaderMap;
+use std::net::IpAddr;
 
 impl State {
     /// Takes one from the bucket of this route and address. Without an address there is no limit.
@@ -11,7 +13,7 @@ impl State {
         if self.rate_limited {
             return Err(SupabaseError::RateLimited);
         }
-        let (Some(burst), Some(address)) = (self.config.burst, address(headers)) else { return Ok(()) };
+        let (Some(burst), Some(address)) = (self.config.burst, self.address(headers)) else { return Ok(()) };
         let bucket = self.buckets.entry((route, address)).or_insert(RateLimitBucket { left: burst, filled_at: now });
         let refilled = u32::try_from((now - bucket.filled_at) / seconds_for_one(route)).unwrap_or(0);
         if refilled > 0 {
@@ -20,12 +22,18 @@ impl State {
         bucket.left = bucket.left.checked_sub(1).ok_or(SupabaseError::RateLimited)?;
         Ok(())
     }
-}
 
-/// Where a request comes from: the first of `X-Forwarded-For`, which the gateway sets.
-pub(super) fn address(headers: &HeaderMap) -> Option<String> {
-    let forwarded = headers.get("x-forwarded-for")?.to_str().ok()?;
-    forwarded.split(',').next().map(str::trim).filter(|first| !first.is_empty()).map(str::to_owned)
+    /// Where a request comes from: what a holder of the secret key says of it, if the project takes that (GoTrue `internal/sbff`), else the
+    /// first of `X-Forwarded-For`, which the gateway sets.
+    pub(super) fn address(&self, headers: &HeaderMap) -> Option<String> {
+        let first = |name| {
+            let header = headers.get(name)?.to_str().ok()?;
+            header.split(',').next().map(str::trim).filter(|first| !first.is_empty()).map(str::to_owned)
+        };
+        let told = self.config.forwarded_for_enabled.then(|| first(FORWARDED_FOR)).flatten();
+        let told = told.and_then(|address| address.parse::<IpAddr>().ok());
+        told.map_or_else(|| first("x-forwarded-for"), |address| Some(address.to_string()))
+    }
 }
 
 /// `RATE_LIMIT_TOKEN_REFRESH` is 150 in five minutes, the others are 30.

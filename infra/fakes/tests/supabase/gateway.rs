@@ -84,3 +84,34 @@ async fn settings_and_health_have_every_member() {
     let description = "GoTrue is a user registration and authentication API";
     assert_eq!(health, json!({ "version": "v2.196.0", "name": "GoTrue", "description": description }));
 }
+
+/// GoTrue `internal/sbff`: the first of the list, if it is an address and the project takes it. The gateway takes the header away from all
+/// who have no secret key (Supabase documentation, "Rate limits").
+#[tokio::test]
+async fn forwarded_address_counts_from_holders_of_a_secret_key_alone() {
+    for (enabled, key, forwarded, by_it) in [
+        (true, SECRET, "198.51.100.7", true),
+        (true, SECRET, "198.51.100.7, 192.0.2.1", true),
+        (true, SECRET, "2001:db8::7", true),
+        (true, SECRET, "somebody", false),
+        (true, SECRET, "", false),
+        (true, PUBLISHABLE, "198.51.100.7", false),
+        (false, SECRET, "198.51.100.7", false),
+    ] {
+        let project = TestProject::new();
+        project.supabase.configure(|config| (config.forwarded_for_enabled, config.burst) = (enabled, Some(1)));
+        let send = async |peer: &str, forwarded: &str| {
+            let headers = [("apikey", key), ("x-forwarded-for", peer), ("sb-forwarded-for", forwarded)];
+            let body = json!({ "email": "nobody@example.com", "password": "x" }).to_string();
+            project.send(Method::POST, "/auth/v1/token?grant_type=password", &headers, body).await.status
+        };
+
+        let first = send("203.0.113.1", forwarded).await;
+        let (another_peer, same) = (send("203.0.113.2", forwarded).await, send("203.0.113.1", forwarded).await);
+
+        let expected = (400, if by_it { 429 } else { 400 }, 429);
+        assert_eq!((first, another_peer, same), expected, "{enabled} {key} {forwarded}");
+        let another_address = send("203.0.113.1", "198.51.100.8").await;
+        assert!(!by_it || another_address == 400, "{enabled} {key} {forwarded}");
+    }
+}

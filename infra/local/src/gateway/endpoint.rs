@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use shared::clock::Deadline;
+use shared::http::edge::Edge;
 use shared::lambda::{self, ExecutionEnvironment, Function};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
@@ -35,14 +36,15 @@ struct Running {
 }
 
 impl Endpoint {
-    /// `function`, ended after `timeout` as Lambda would; its log lines go to whoever listens now.
+    /// `function` behind `edge`, ended after `timeout` as Lambda would; its log lines go to whoever listens now.
     pub(crate) fn of<F: Function>(
         function: F,
+        edge: Edge,
         definition: &FunctionDefinition,
         timeout: Duration,
         lines: &Arc<LogSubscription>,
     ) -> Arc<Self> {
-        let (served, lines) = (Arc::new(ExecutionEnvironment::new(function)), Arc::clone(lines));
+        let (served, lines) = (Arc::new(ExecutionEnvironment::new(function, edge)), Arc::clone(lines));
         let name = definition.name.clone();
         Self::new(&definition.binary, timeout, move |event| {
             let (served, name, invocation) = (Arc::clone(&served), name.clone(), lines.next_request_id());

@@ -15,9 +15,10 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderValue, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use shared::clock::Clock;
+use shared::http::public_paths::PublicPaths;
 
 use error::GatewayError;
 use event::{EventContext, PublishedEndpoint};
@@ -35,11 +36,15 @@ const BODY: usize = 10 * 1024 * 1024;
 pub(crate) struct Gateway {
     /// Who answers what.
     pub(crate) routes: Routes,
+    /// What it rewrites before it looks for a route, in place of a proxy in front.
+    pub(crate) paths: PublicPaths,
     /// For the events.
     pub(crate) clock: Clock,
     /// Whether `WWW-Authenticate` is renamed, as it may be on AWS.
     pub(crate) renames_challenge: bool,
-    /// Headers of answers that something in front of it takes away.
+    /// Headers of requests that something in front of it sets.
+    pub(crate) set: &'static [(&'static str, &'static str)],
+    /// Headers of answers that it takes away.
     pub(crate) dropped: &'static [&'static str],
     /// Where a tunnel shows it on the internet.
     pub(crate) public_url: Option<PublicUrl>,
@@ -59,11 +64,15 @@ impl Gateway {
     ) -> Result<Response<Body>, GatewayError> {
         let (mut head, body) = request.into_parts();
         let raw_query = raw_query::take(&mut head.headers);
+        for (name, value) in self.set {
+            head.headers.insert(*name, HeaderValue::from_static(value));
+        }
         if size_of(&head) > HEAD {
             return Err(GatewayError::HeadersTooLarge);
         }
         let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let endpoint = authority.and_then(|authority| self.endpoint(authority)).ok_or(GatewayError::ForeignHost)?;
+        head.uri = self.rewritten(&head.uri).ok_or(GatewayError::NoRoute)?;
         let (route, path_parameters) = self.routes.find(&head.method, head.uri.path()).ok_or(GatewayError::NoRoute)?;
         let body = Bytes::from_request(Request::from_parts(head.clone(), body), &()).await.map_err(|error| {
             if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -105,6 +114,16 @@ impl Gateway {
             }
             _ => None,
         }
+    }
+
+    /// What a proxy in front would make of an address. `None` for one that belongs to the product beside which we are.
+    fn rewritten(&self, uri: &Uri) -> Option<Uri> {
+        let path = self.paths.to_api(uri.path())?;
+        if path == uri.path() {
+            return Some(uri.clone());
+        }
+        let target = uri.query().map_or_else(|| path.to_string(), |query| format!("{path}?{query}"));
+        Uri::builder().path_and_query(target).build().ok()
     }
 }
 
@@ -157,7 +176,8 @@ mod tests {
 
     fn gateway(routes: Routes, public_url: Option<&str>) -> Gateway {
         let public_url = public_url.map(|url| PublicUrl::parse(url).unwrap());
-        Gateway { routes, clock: Clock::system(), renames_challenge: false, dropped: &[], public_url }
+        let (paths, clock) = (PublicPaths::default(), Clock::system());
+        Gateway { routes, paths, clock, renames_challenge: false, set: &[], dropped: &[], public_url }
     }
 
     async fn answer_to(request: axum::http::request::Builder, body: Vec<u8>) -> (u16, String) {

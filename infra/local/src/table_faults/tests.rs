@@ -53,7 +53,7 @@ impl Tables {
         let kms = Kms::new(crate::signing_key::open(None).unwrap(), Vec::new());
         let in_process = InProcessConnector::new(&database, Some(&faults), &kms);
         let nowhere = || "http://127.0.0.1:1".to_owned();
-        let addresses = Addresses { dynamo: nowhere(), kms: nowhere(), lambda: nowhere() };
+        let addresses = Addresses { dynamo: nowhere(), kms: nowhere(), lambda: nowhere(), secrets: nowhere() };
         let config = sdk_config("tester", &addresses, &SharedHttpConnector::new(in_process));
         let config = aws_sdk_dynamodb::config::Builder::from(&config).retry_config(RetryConfig::disabled());
         Self { faults, client: Client::from_conf(config.build()), clock }

@@ -119,6 +119,11 @@ impl Template {
         Ok(Self { root, stack: stack.to_owned(), parameters, keys })
     }
 
+    /// The value of a parameter, unless it is empty.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
     /// The same with other values of some parameters.
     pub(crate) fn with(&self, changes: &[(&str, &str)]) -> Result<Self, TemplateError> {
         let mut parameters = self.parameters.clone();
@@ -361,7 +366,13 @@ mod tests {
     #[test]
     fn functions_have_exactly_the_variables_of_the_template() {
         let register = variables(&template(&[]), "register");
-        let expected = [("SETTINGS", "1"), ("TABLE_CLIENTS", "amble-connect-Clients")];
+        let expected = [
+            ("CLIENT_ADDRESS", "gateway"),
+            ("EDGE_ONLY", "no"),
+            ("EDGE_SECRET_DIGESTS", ""),
+            ("SETTINGS", "1"),
+            ("TABLE_CLIENTS", "amble-connect-Clients"),
+        ];
         assert_eq!(register, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     }
 

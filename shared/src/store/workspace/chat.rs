@@ -1,12 +1,13 @@
 //! Chats: conversations that were begun, each with its first message.
 //!
 //! ```text
-//! { tenant: "acme", item: "chat#<id>", title: "Quarterly figures", created: 1795…, creator: "<person>" }
-//! { tenant: "acme", item: "chat-message#<id>#0000000001", role: "user", text: "…", written: 1795…, writer: "<person>" }
+//! { tenant: "tenant#acme#chat", item: "chat#<id>", title: "Quarterly figures", created: 1795…, creator: "<person>" }
+//! { tenant: "tenant#acme#chat-message#<id>", item: "chat-message#<id>#0000000001", role: "user", text: "…", written: 1795…,
+//!   writer: "<person>" }
 //! ```
 
 use super::transaction::{Condition, TransactionOutcome};
-use super::{Item, Name, TITLE_LIMIT, ValidationError, Workspace, WriteError};
+use super::{Item, Name, TITLE_LIMIT, ValidationError, Workspace, WriteError, item_of};
 use crate::clock::Timestamp;
 use crate::oauth::tenant::PersonId;
 use crate::upstream_call;
@@ -52,18 +53,14 @@ impl Workspace {
             return Err(ValidationError::Title.into());
         }
         let id = Name::random();
-        let chat = Item::new(self.key(KIND, &id))
-            .with("title", title.as_str())
-            .with("created", now)
-            .with("creator", by.as_str());
+        let chat = item_of(KIND, &id).with("title", title.as_str()).with("created", now).with("creator", by.as_str());
         let first = Item::default()
-            .with("tenant", self.tenant.as_str())
             .with("item", format!("{MESSAGE}{id}#{:010}", 1))
             .with("role", "user")
             .with("text", message)
             .with("written", now)
             .with("writer", by.as_str());
-        let transaction = self.transaction().put(chat, Condition::Absent)?.put(first, Condition::Absent)?;
+        let transaction = self.transaction().await?.put(chat, Condition::Absent)?.put(first, Condition::Absent)?;
         match transaction.write().await.map_err(UpstreamError::from)? {
             TransactionOutcome::Committed => Ok(Chat { id, title, created: now }),
             TransactionOutcome::ConditionFailed(_) => {

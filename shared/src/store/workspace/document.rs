@@ -1,15 +1,15 @@
 //! Documents: Markdown with its history.
 //!
 //! ```text
-//! { tenant: "acme", item: "document#<id>", title: "Handbook", version: 3, size: 1834, written: 1795…, writer?: "<person>",
-//!   oldest?: 2 }
-//! { tenant: "acme", item: "edition#<id>#0000000003", the same, content: "# …" }
-//! { tenant: "acme", item: "deleted-document#<id>", as the first was, deleted: 1795…, deleter: "<person>" }
+//! { tenant: "tenant#acme#document", item: "document#<id>", title: "Handbook", version: 3, size: 1834, written: 1795…,
+//!   writer?: "<person>", oldest?: 2 }
+//! { tenant: "tenant#acme#edition#<id>", item: "edition#<id>#0000000003", the same, content: "# …" }
+//! { tenant: "tenant#acme#deleted-document", item: "deleted-document#<id>", as the first was, deleted: 1795…, deleter: "<person>" }
 //! ```
 //!
 //! The first item of a document has its title and its current version. The content of each version is an item
-//! of its own that never changes. Both are written in one transaction. So a list reads no content, and no
-//! version is lost.
+//! of its own that never changes, in a partition of the document's versions. Both are written in one transaction. So a list reads no
+//! content, and no version is lost.
 //!
 //! The last [`KEPT`] versions are kept, which is 12.5 MiB at most. The transaction that writes a version removes the one that is too
 //! many: from `oldest` on, which is 1 if it is not there. Where earlier versions of this program kept more, it removes
@@ -22,11 +22,10 @@
 use std::ops::Range;
 
 use super::transaction::{Condition, TransactionError, TransactionOutcome};
-use super::{CONTENT_LIMIT, Item, ItemQuery, Name, Page, TITLE_LIMIT, ValidationError, Workspace, WriteError};
+use super::{CONTENT_LIMIT, Item, ItemQuery, Name, Page, TITLE_LIMIT, ValidationError, Workspace, WriteError, item_of};
 use crate::clock::Timestamp;
 use crate::oauth::tenant::PersonId;
 use crate::store::item::unparsable_item;
-use crate::store::{Key, batch_get_items};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
@@ -164,8 +163,8 @@ impl Workspace {
             items.truncate(affordable);
             next = items.last().map(|document| document.id.clone());
         }
-        let keys: Vec<_> = items.iter().map(|document| self.edition_key(&document.id, document.version)).collect();
-        let contents = batch_get_items(&self.dynamo, &keys).await?;
+        let keys: Vec<_> = items.iter().map(|document| edition_key(&document.id, document.version)).collect();
+        let contents = self.items(&keys).await?;
         let mut hits = Vec::new();
         let last = items.last().map(|document| document.id.clone());
         for (edition, item) in items.into_iter().zip(contents) {
@@ -198,9 +197,7 @@ impl Workspace {
                 (edition, item)
             }
             Some(version) => {
-                let current = vec![("tenant", self.tenant.to_string()), ("item", format!("{KIND}{id}"))];
-                let current = Key { table: &self.table, attributes: current };
-                let mut items = batch_get_items(&self.dynamo, &[current, self.edition_key(id, version)]).await?;
+                let mut items = self.items(&[format!("{KIND}{id}"), edition_key(id, version)]).await?;
                 let item = items.pop().flatten();
                 let Some(current) = items.pop().flatten() else { return Ok(DocumentLookup::NotFound) };
                 let head = head(KIND, &current).ok_or_else(|| unparsable_item(&self.table))?;
@@ -234,7 +231,7 @@ impl Workspace {
         if self.document_head(id).await?.is_none() {
             return Ok(None);
         }
-        let after = before.map(|before| self.edition_key(id, before).attribute_values());
+        let after = before.map(|before| edition_key(id, before));
         let only = Some(("#item, #title, #version, #size, #written, #writer", NAMES));
         let item_query = ItemQuery { after, only, backwards: true, ..ItemQuery::of(&format!("{EDITION}{id}#")) };
         let (items, last) = self.query(item_query).await?;
@@ -332,8 +329,9 @@ impl Workspace {
         if head.edition.version != base {
             return Ok(DocumentUpdate::Conflict(head.edition.version));
         }
-        let aside = self.head_item(DELETED, &head).with("deleted", now).with("deleter", by.as_str());
-        let transaction = self.transaction().delete(KIND, id, Condition::Version(base))?.put(aside, Condition::Any)?;
+        let aside = head_item(DELETED, &head).with("deleted", now).with("deleter", by.as_str());
+        let transaction = self.transaction().await?;
+        let transaction = transaction.delete(KIND, id, Condition::Version(base))?.put(aside, Condition::Any)?;
         self.changed(transaction.write().await, head.edition, base).await
     }
 
@@ -352,8 +350,8 @@ impl Workspace {
     /// When DynamoDB fails.
     pub async fn restore_document(&self, id: &Name) -> Result<bool, UpstreamError> {
         let Some(head) = self.find(DELETED, id, |item| Head::read(DELETED, item)).await? else { return Ok(false) };
-        let (back, version) = (self.head_item(KIND, &head), Condition::Version(head.edition.version));
-        let transaction = self.transaction().put(back, Condition::Absent)?.delete(DELETED, id, version)?;
+        let (back, version) = (head_item(KIND, &head), Condition::Version(head.edition.version));
+        let transaction = self.transaction().await?.put(back, Condition::Absent)?.delete(DELETED, id, version)?;
         Ok(matches!(transaction.write().await?, TransactionOutcome::Committed))
     }
 
@@ -398,12 +396,12 @@ impl Workspace {
         let condition = before.map_or(Condition::Absent, |head| Condition::Version(head.edition.version));
         let surplus = before.map(|head| head.surplus_before(next.version)).unwrap_or_default();
         let oldest = before.map_or(1, |head| surplus.end.max(head.oldest));
-        let key = format!("{EDITION}{}#{:010}", next.id, next.version);
-        let edition = self.item(KIND, next).with("item", key).with("content", content);
-        let head = self.head_item(KIND, &Head { edition: next.clone(), oldest });
-        let mut transaction = self.transaction().put(head, condition)?.put(edition, Condition::Absent)?;
+        let key = edition_key(&next.id, next.version);
+        let edition = edition_item(KIND, next).with("item", key).with("content", content);
+        let head = head_item(KIND, &Head { edition: next.clone(), oldest });
+        let mut transaction = self.transaction().await?.put(head, condition)?.put(edition, Condition::Absent)?;
         for version in surplus {
-            transaction = transaction.remove(&self.edition_key(&next.id, version))?;
+            transaction = transaction.remove(&edition_key(&next.id, version))?;
         }
         transaction.write().await
     }
@@ -449,26 +447,8 @@ impl Workspace {
 
     /// The item of a version that is there.
     async fn edition_item(&self, id: &Name, version: u32) -> Result<Item, UpstreamError> {
-        let mut items = batch_get_items(&self.dynamo, &[self.edition_key(id, version)]).await?;
+        let mut items = self.items(&[edition_key(id, version)]).await?;
         items.pop().flatten().ok_or_else(|| unparsable_item(&self.table))
-    }
-
-    fn edition_key(&self, id: &Name, version: u32) -> Key<'_> {
-        let item = format!("{EDITION}{id}#{version:010}");
-        Key { table: &self.table, attributes: vec![("tenant", self.tenant.to_string()), ("item", item)] }
-    }
-
-    fn head_item(&self, kind: &str, Head { edition, oldest }: &Head) -> Item {
-        self.item(kind, edition).with_some("oldest", (*oldest > 1).then_some(*oldest))
-    }
-
-    fn item(&self, kind: &str, edition: &Edition) -> Item {
-        Item::new(self.key(kind, &edition.id))
-            .with("title", edition.title.as_str())
-            .with("version", edition.version)
-            .with("size", edition.size)
-            .with("written", edition.written)
-            .with_some("writer", edition.writer.as_ref().map(PersonId::as_str))
     }
 }
 
@@ -534,17 +514,34 @@ fn matching_excerpt(words: &[String], title: &str, content: &str) -> Option<Stri
     Some(format!("{opening}{excerpt}{ending}"))
 }
 
+fn edition_key(id: &Name, version: u32) -> String {
+    format!("{EDITION}{id}#{version:010}")
+}
+
+fn head_item(kind: &str, Head { edition, oldest }: &Head) -> Item {
+    edition_item(kind, edition).with_some("oldest", (*oldest > 1).then_some(*oldest))
+}
+
+fn edition_item(kind: &str, edition: &Edition) -> Item {
+    item_of(kind, &edition.id)
+        .with("title", edition.title.as_str())
+        .with("version", edition.version)
+        .with("size", edition.size)
+        .with("written", edition.written)
+        .with_some("writer", edition.writer.as_ref().map(PersonId::as_str))
+}
+
 fn head(kind: &str, item: &Item) -> Option<Edition> {
     read(super::named(kind, item)?, item)
 }
 
 /// A version by its own item.
 fn read_edition(item: &Item) -> Option<Edition> {
-    read(parse_edition_key(item)?.0, item)
+    read(parse_edition_key(item.text("item")?)?.0, item)
 }
 
-fn parse_edition_key(item: &Item) -> Option<(Name, u32)> {
-    let (id, version) = item.text("item")?.strip_prefix(EDITION)?.split_once('#')?;
+fn parse_edition_key(sort_key: &str) -> Option<(Name, u32)> {
+    let (id, version) = sort_key.strip_prefix(EDITION)?.split_once('#')?;
     Some((Name::parse(id)?, version.parse().ok()?))
 }
 

@@ -1,9 +1,9 @@
 //! Entities: the tenant's records, each of a type.
 //!
 //! ```text
-//! { tenant: "acme", item: "entity#invoice#2026-001", version: 3, fields: "{…}", created: 1795…, updated: 1795…,
+//! { tenant: "tenant#acme#entity#invoice", item: "entity#invoice#2026-001", version: 3, fields: "{…}", created: 1795…, updated: 1795…,
 //!   updated_by?: "5c1f6b0a-…", made_by: <16 bytes> }
-//! { tenant: "acme", item: "deleted-entity#invoice#2026-001", version: 3 }
+//! { tenant: "tenant#acme#deleted-entity#invoice", item: "deleted-entity#invoice#2026-001", version: 3 }
 //! ```
 //!
 //! Every change is one conditional write, and a refused one returns the item as it is. So no change
@@ -19,11 +19,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use serde_json::{Map, Value};
 
 use super::transaction::{Condition, FailedCondition, TransactionOutcome};
-use super::{Item, JSON_LIMIT, Name, ValidationError, Workspace, WriteError, named, object, unparsable_item};
+use super::{
+    Item, ItemQuery, JSON_LIMIT, Name, ValidationError, Workspace, WriteError, item_of, name_in, named, object,
+    unparsable_item,
+};
 use crate::clock::Timestamp;
 use crate::oauth::secret::Secret;
 use crate::oauth::tenant::PersonId;
-use crate::store::Key;
 use crate::store::backoff::Backoff;
 use crate::store::item::Value as Attribute;
 use crate::store::item_update::{contended, write_as_read};
@@ -132,26 +134,14 @@ impl Workspace {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn entities(&self, kind: &Name, after: Option<&Name>, limit: u16) -> Result<EntityPage, UpstreamError> {
-        const CALL: &str = "DynamoDB.Query";
         let prefix = prefix(kind);
-        let query = self
-            .dynamo
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#tenant = :tenant AND begins_with(#item, :kind)")
-            .expression_attribute_names("#tenant", "tenant")
-            .expression_attribute_names("#item", "item")
-            .expression_attribute_values(":tenant", AttributeValue::S(self.tenant.to_string()))
-            .expression_attribute_values(":kind", AttributeValue::S(prefix.clone()))
-            .set_exclusive_start_key(after.map(|after| self.key(&prefix, after)))
-            .limit(i32::from(limit))
-            .consistent_read(true);
-        let answer = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
-        let items: Vec<_> = answer.items.unwrap_or_default().into_iter().map(Item::new).collect();
+        let after = after.map(|after| format!("{prefix}{after}"));
+        let item_query = ItemQuery { after, most: limit.into(), ..ItemQuery::of(&prefix) };
+        let (items, last) = self.query(item_query).await?;
         let bytes = items.iter().filter_map(|item| item.text("fields")).map(str::len).sum();
         let entities = items.iter().map(|item| read(kind, item)).collect::<Option<_>>();
-        let next = match answer.last_evaluated_key.map(Item::new) {
-            Some(last) => Some(named(&prefix, &last).ok_or_else(|| unparsable_item(&self.table))?),
+        let next = match last {
+            Some(last) => Some(name_in(&prefix, &last).ok_or_else(|| unparsable_item(&self.table))?),
             None => None,
         };
         Ok(EntityPage { entities: entities.ok_or_else(|| unparsable_item(&self.table))?, bytes, next })
@@ -193,14 +183,14 @@ impl Workspace {
         // The usual entity was never deleted, so the tombstone is not read before it is in the way.
         let (mut tombstone, mut version) = (Condition::Absent, 1_u32);
         for _ in 0..TRIES {
-            let item = Item::new(self.key(&prefix(kind), id))
+            let item = item_of(&prefix(kind), id)
                 .with("version", version)
                 .with("fields", fields)
                 .with("created", now)
                 .with("updated", now)
                 .with_some("updated_by", by.map(PersonId::as_str))
                 .with("made_by", maker().as_slice());
-            let transaction = self.transaction().put(item, Condition::Absent)?;
+            let transaction = self.transaction().await?.put(item, Condition::Absent)?;
             let failed = match transaction.delete(&tombstone_prefix(kind), id, tombstone)?.write().await? {
                 TransactionOutcome::Committed => return Ok(Insertion::Made(version)),
                 TransactionOutcome::ConditionFailed(failed) => failed,
@@ -238,11 +228,12 @@ impl Workspace {
         const CALL: &str = "DynamoDB.UpdateItem";
         let maker = maker();
         let next = entity.version.saturating_add(1);
+        let key = self.key_to_write(&format!("{}{}", prefix(&entity.kind), entity.id)).await?;
         let update = self
             .dynamo
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(self.key(&prefix(&entity.kind), &entity.id)))
+            .set_key(Some(key.attribute_values()))
             .condition_expression("version = :version")
             .update_expression(
                 "SET version = :next, #fields = :fields, updated = :now, updated_by = :by, made_by = :made_by",
@@ -274,10 +265,9 @@ impl Workspace {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn delete_entity(&self, entity: Entity) -> Result<EntityUpdate, UpstreamError> {
-        let tombstone =
-            Item::new(self.key(&tombstone_prefix(&entity.kind), &entity.id)).with("version", entity.version);
-        let transaction =
-            self.transaction().delete(&prefix(&entity.kind), &entity.id, Condition::Version(entity.version))?;
+        let tombstone = item_of(&tombstone_prefix(&entity.kind), &entity.id).with("version", entity.version);
+        let transaction = self.transaction().await?;
+        let transaction = transaction.delete(&prefix(&entity.kind), &entity.id, Condition::Version(entity.version))?;
         let transaction = transaction.put(tombstone, Condition::Any)?;
         match transaction.write().await? {
             TransactionOutcome::Committed => Ok(EntityUpdate::Applied(entity)),
@@ -305,10 +295,7 @@ impl Workspace {
         now: Timestamp,
     ) -> Result<(), WriteError> {
         let fields = Fields::new(fields.clone())?.text;
-        let key = Key {
-            table: &self.table,
-            attributes: vec![("tenant", self.tenant.to_string()), ("item", format!("{}{id}", prefix(kind)))],
-        };
+        let key = self.key_to_write(&format!("{}{id}", prefix(kind))).await?;
         let mut backoff = Backoff::new();
         loop {
             let outcome = write_as_read(&self.dynamo, &key, |update, item| {

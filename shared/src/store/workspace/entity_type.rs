@@ -1,13 +1,13 @@
 //! Types of entities: what the tenant keeps records of, and the fields of each.
 //!
 //! ```text
-//! { tenant: "acme", item: "entity-type#invoice", title: "Invoice", description: "…", schema: "{…}" }
+//! { tenant: "tenant#acme#entity-type", item: "entity-type#invoice", title: "Invoice", description: "…", schema: "{…}" }
 //! ```
 
 use serde_json::{Map, Value};
 
 use super::schema::to_stored_text;
-use super::{Item, Name, Page, Summary, Workspace, WriteError, object, summary};
+use super::{Item, Name, Page, Summary, Workspace, WriteError, head, object, summary};
 use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "entity-type#";
@@ -48,7 +48,7 @@ impl Workspace {
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
     pub async fn put_entity_type(&self, declared: &EntityType) -> Result<(), WriteError> {
-        let item = self.head(KIND, &declared.name, &declared.title, &declared.description)?;
+        let item = head(KIND, &declared.name, &declared.title, &declared.description)?;
         self.put(item.with("schema", to_stored_text(&declared.schema)?)).await
     }
 }

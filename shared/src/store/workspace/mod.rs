@@ -1,6 +1,7 @@
 //! The data of a tenant. Nobody reaches it without an [`Access`] to the tenant.
 //!
-//! Every item has `tenant` (partition key) and `item` (sort key), which begins with its kind; each kind's file shows an example.
+//! Every item has `item` (sort key), which begins with its kind, and `tenant` (partition key), which follows from the tenant, the item
+//! and the tenant's [`WorkspaceLayout`]. Each kind's file shows an example, as items lie by kind.
 //! JSON is stored as text, as the table does not query it. Each kind is listed by key, in the order of its
 //! bytes.
 
@@ -17,16 +18,21 @@ pub mod tool_definition;
 mod transaction;
 pub mod view;
 
-use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::backoff::Backoff;
+use super::directory::Directory;
 use super::item::{self, Item, unparsable_item};
 use super::item_update::{MADE_BY, contended};
+use super::workspace_layout::{Places, WorkspaceLayout, partition_by_kind};
 use super::{Key, batch_get_items};
 use crate::access::Access;
 use crate::oauth::secret::{Secret, to_text};
@@ -39,6 +45,7 @@ use crate::upstream_error::UpstreamError;
 pub struct Workspaces {
     pub(super) dynamo: aws_sdk_dynamodb::Client,
     pub(super) table: String,
+    pub(super) directory: Directory,
 }
 
 /// The data of one tenant: every operation is within that tenant.
@@ -47,23 +54,40 @@ pub struct Workspace {
     dynamo: aws_sdk_dynamodb::Client,
     table: String,
     tenant: TenantId,
+    layout: LayoutSource,
 }
 
+/// From where it is known in which partitions the items lie.
+#[derive(Clone)]
+enum LayoutSource {
+    /// From the tenant, as it was read to let a call in.
+    Access(WorkspaceLayout),
+    /// From the tenant, as it was read within [`LAYOUT_LIFETIME`]: operators work for longer than a call lasts.
+    Directory { directory: Directory, read: Arc<Mutex<Option<(Instant, WorkspaceLayout)>>> },
+}
+
+/// How long a layout counts that was read. Whoever moves items waits for longer than this and an operation.
+const LAYOUT_LIFETIME: Duration = Duration::from_secs(15);
+
 impl Workspaces {
-    pub(crate) const fn new(dynamo: aws_sdk_dynamodb::Client, table: String) -> Self {
-        Self { dynamo, table }
+    pub(crate) const fn new(dynamo: aws_sdk_dynamodb::Client, table: String, directory: Directory) -> Self {
+        Self { dynamo, table, directory }
     }
 
     /// The data of the tenant of `access`.
     #[must_use]
     pub fn of(&self, access: &Access) -> Workspace {
-        self.as_operator(access.tenant())
+        self.workspace(access.tenant(), LayoutSource::Access(access.workspace_layout()))
     }
 
     /// The data of a tenant, for operators: the command line and the local system. No function calls it.
     #[must_use]
     pub fn as_operator(&self, tenant: &TenantId) -> Workspace {
-        Workspace { dynamo: self.dynamo.clone(), table: self.table.clone(), tenant: tenant.clone() }
+        self.workspace(tenant, LayoutSource::Directory { directory: self.directory.clone(), read: Arc::default() })
+    }
+
+    fn workspace(&self, tenant: &TenantId, layout: LayoutSource) -> Workspace {
+        Workspace { dynamo: self.dynamo.clone(), table: self.table.clone(), tenant: tenant.clone(), layout }
     }
 }
 
@@ -217,8 +241,8 @@ const SUMMARY: &str = "#item, #title, #description";
 struct ItemQuery<'a> {
     /// How their sort keys begin.
     begins: String,
-    /// The key after which to go on.
-    after: Option<HashMap<String, AttributeValue>>,
+    /// The sort key after which to go on.
+    after: Option<String>,
     /// The attributes to read, if not all, and the names that they stand for.
     only: Option<(&'a str, &'a [(&'static str, &'static str)])>,
     /// How many at most.
@@ -246,12 +270,42 @@ impl Workspace {
         name: &Name,
         read: impl Fn(&Item) -> Option<T>,
     ) -> Result<Option<T>, UpstreamError> {
+        let sort_key = format!("{kind}{name}");
+        let Places { first, second } = self.layout().await?.places(&self.tenant, &sort_key);
+        let mut item = self.get(self.key(first, &sort_key)).await?;
+        if let (None, Some(second)) = (&item, second) {
+            item = self.get(self.key(second, &sort_key)).await?;
+        }
+        item.map(|item| read(&item).ok_or_else(|| unparsable_item(&self.table))).transpose()
+    }
+
+    async fn get(&self, key: Key<'_>) -> Result<Option<Item>, UpstreamError> {
         const CALL: &str = "DynamoDB.GetItem";
-        let get = self.dynamo.get_item().table_name(&self.table).set_key(Some(self.key(kind, name)));
+        let get = self.dynamo.get_item().table_name(&self.table).set_key(Some(key.attribute_values()));
         let answer =
             get.consistent_read(true).send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
-        let item = answer.item.map(Item::new);
-        item.map(|item| read(&item).ok_or_else(|| unparsable_item(&self.table))).transpose()
+        Ok(answer.item.map(Item::new))
+    }
+
+    /// The items with those sort keys, in their order.
+    async fn items(&self, sort_keys: &[String]) -> Result<Vec<Option<Item>>, UpstreamError> {
+        let layout = self.layout().await?;
+        let places: Vec<_> = sort_keys.iter().map(|item| layout.places(&self.tenant, item)).collect();
+        let keys: Vec<_> =
+            places.iter().zip(sort_keys).map(|(places, item)| self.key(places.first.clone(), item)).collect();
+        let mut found = batch_get_items(&self.dynamo, &keys).await?;
+        let (missing, keys): (Vec<_>, Vec<_>) = found
+            .iter_mut()
+            .zip(places.into_iter().zip(sort_keys))
+            .filter(|(item, _)| item.is_none())
+            .filter_map(|(slot, (places, item))| Some((slot, self.key(places.second?, item))))
+            .unzip();
+        if !keys.is_empty() {
+            for (slot, item) in missing.into_iter().zip(batch_get_items(&self.dynamo, &keys).await?) {
+                *slot = item;
+            }
+        }
+        Ok(found)
     }
 
     async fn list<T>(
@@ -272,13 +326,13 @@ impl Workspace {
         most: i32,
         read: impl Fn(&Item) -> Option<T>,
     ) -> Result<Page<T>, UpstreamError> {
-        let after = after.map(|after| self.key(kind, after));
+        let after = after.map(|after| format!("{kind}{after}"));
         let names = only.map_or(&[][..], |_| &[("#title", "title"), ("#description", "description")]);
         let item_query = ItemQuery { after, only: only.map(|only| (only, names)), most, ..ItemQuery::of(kind) };
         let (items, last) = self.query(item_query).await?;
         let items = items.iter().map(read).collect::<Option<_>>().ok_or_else(|| unparsable_item(&self.table))?;
         let next = match last {
-            Some(last) => Some(named(kind, &last).ok_or_else(|| unparsable_item(&self.table))?),
+            Some(last) => Some(name_in(kind, &last).ok_or_else(|| unparsable_item(&self.table))?),
             None => None,
         };
         Ok(Page { items, next })
@@ -305,16 +359,29 @@ impl Workspace {
             if names.len() > page_size || last.is_none() {
                 break;
             }
-            after = last.map(Item::into_inner);
+            after = last;
         }
         names.truncate(page_size);
         Ok((names, more))
     }
 
-    /// Items of this tenant by the beginning of their sort key, read consistently, and the last one if there
-    /// may be more.
-    async fn query(&self, item_query: ItemQuery<'_>) -> Result<(Vec<Item>, Option<Item>), UpstreamError> {
+    /// Items of this tenant by the beginning of their sort key, read consistently, and the sort key of the last one if there may be more.
+    async fn query(&self, item_query: ItemQuery<'_>) -> Result<(Vec<Item>, Option<String>), UpstreamError> {
+        let Places { first, second } = self.layout().await?.places(&self.tenant, &item_query.begins);
+        let found = self.query_partition(first, &item_query).await?;
+        let Some(second) = second else { return Ok(found) };
+        // What was moved after it was read here is read there once more.
+        let moved = self.query_partition(second, &item_query).await?;
+        Ok(merge(found, moved, &item_query))
+    }
+
+    async fn query_partition(
+        &self,
+        partition: String,
+        item_query: &ItemQuery<'_>,
+    ) -> Result<(Vec<Item>, Option<String>), UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
+        let after = item_query.after.as_ref().map(|after| self.key(partition.clone(), after).attribute_values());
         let mut query = self
             .dynamo
             .query()
@@ -323,9 +390,9 @@ impl Workspace {
             .key_condition_expression("#tenant = :tenant AND begins_with(#item, :kind)")
             .expression_attribute_names("#tenant", "tenant")
             .expression_attribute_names("#item", "item")
-            .expression_attribute_values(":tenant", AttributeValue::S(self.tenant.to_string()))
-            .expression_attribute_values(":kind", AttributeValue::S(item_query.begins))
-            .set_exclusive_start_key(item_query.after)
+            .expression_attribute_values(":tenant", AttributeValue::S(partition))
+            .expression_attribute_values(":kind", AttributeValue::S(item_query.begins.clone()))
+            .set_exclusive_start_key(after)
             .scan_index_forward(!item_query.backwards)
             .limit(item_query.most);
         if let Some((only, names)) = item_query.only {
@@ -336,7 +403,9 @@ impl Workspace {
         }
         let answer = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         let items = answer.items.unwrap_or_default().into_iter().map(Item::new).collect();
-        Ok((items, answer.last_evaluated_key.map(Item::new)))
+        let last = answer.last_evaluated_key.map(Item::new);
+        let last = last.map(|last| last.text("item").map(str::to_owned).ok_or_else(|| unparsable_item(&self.table)));
+        Ok((items, last.transpose()?))
     }
 
     /// Stores an item of a kind that only operators write, whatever there was. It is written over what was read just before, so that a
@@ -344,11 +413,13 @@ impl Workspace {
     async fn put(&self, item: Item) -> Result<(), WriteError> {
         const CALL: &str = "DynamoDB.PutItem";
         let made_by = *Secret::<16>::random().expose();
+        let layout = self.layout_to_write().await?;
+        let item = self.placed(item.with(MADE_BY, made_by.as_slice()), layout);
         let key = Key {
             table: &self.table,
             attributes: ["tenant", "item"].map(|name| (name, item.text(name).unwrap_or_default().to_owned())).to_vec(),
         };
-        let item = item.with(MADE_BY, made_by.as_slice()).into_inner();
+        let item = item.into_inner();
         let mut backoff = Backoff::new();
         loop {
             let stored = batch_get_items(&self.dynamo, std::slice::from_ref(&key)).await?.pop().flatten();
@@ -373,21 +444,103 @@ impl Workspace {
         }
     }
 
-    fn key(&self, kind: &str, name: &Name) -> HashMap<String, AttributeValue> {
-        let at = Item::default().with("tenant", self.tenant.as_str()).with("item", format!("{kind}{name}"));
-        at.into_inner()
+    /// In which partitions the items lie.
+    async fn layout(&self) -> Result<WorkspaceLayout, UpstreamError> {
+        match &self.layout {
+            LayoutSource::Access(layout) => Ok(*layout),
+            LayoutSource::Directory { directory, read } => {
+                let mut read = read.lock().await;
+                match *read {
+                    Some((at, layout)) if at.elapsed() < LAYOUT_LIFETIME => Ok(layout),
+                    _ => {
+                        let at = Instant::now();
+                        let layout = directory.workspace_layout(&self.tenant).await?;
+                        *read = Some((at, layout));
+                        Ok(layout)
+                    }
+                }
+            }
+        }
     }
 
-    /// The attributes that named kinds have in common.
-    fn head(&self, kind: &str, name: &Name, title: &str, description: &str) -> Result<Item, ValidationError> {
-        if !(1..=TITLE_LIMIT).contains(&title.len()) {
-            return Err(ValidationError::Title);
+    /// The same, for a write.
+    ///
+    /// # Errors
+    /// While the items are being moved: what was written where they are leaving might be left there.
+    async fn layout_to_write(&self) -> Result<WorkspaceLayout, UpstreamError> {
+        let layout = self.layout().await?;
+        if layout.is_moving() {
+            return Err(upstream_call::failed("DynamoDB", format!("the workspace of {} is being moved", self.tenant)));
         }
-        if !(1..=DESCRIPTION_LIMIT).contains(&description.len()) {
-            return Err(ValidationError::Description);
-        }
-        Ok(Item::new(self.key(kind, name)).with("title", title).with("description", description))
+        Ok(layout)
     }
+
+    /// The key of the item to write.
+    async fn key_to_write(&self, sort_key: &str) -> Result<Key<'_>, UpstreamError> {
+        let Places { first, .. } = self.layout_to_write().await?.places(&self.tenant, sort_key);
+        Ok(self.key(first, sort_key))
+    }
+
+    /// An item, in its partition.
+    fn placed(&self, item: Item, layout: WorkspaceLayout) -> Item {
+        let Places { first, .. } = layout.places(&self.tenant, item.text("item").unwrap_or_default());
+        item.with("tenant", first)
+    }
+
+    fn key(&self, partition: String, sort_key: &str) -> Key<'_> {
+        Key { table: &self.table, attributes: vec![("tenant", partition), ("item", sort_key.to_owned())] }
+    }
+
+    /// Where what counts for minutes lies: by kind in any layout.
+    fn key_of_count(&self, sort_key: &str) -> Key<'_> {
+        self.key(partition_by_kind(&self.tenant, sort_key), sort_key)
+    }
+}
+
+/// An item of that kind and name. Where it is written, it gets its partition.
+fn item_of(kind: &str, name: &Name) -> Item {
+    Item::default().with("item", format!("{kind}{name}"))
+}
+
+/// The attributes that named kinds have in common.
+fn head(kind: &str, name: &Name, title: &str, description: &str) -> Result<Item, ValidationError> {
+    if !(1..=TITLE_LIMIT).contains(&title.len()) {
+        return Err(ValidationError::Title);
+    }
+    if !(1..=DESCRIPTION_LIMIT).contains(&description.len()) {
+        return Err(ValidationError::Description);
+    }
+    Ok(item_of(kind, name).with("title", title).with("description", description))
+}
+
+/// One page of what two partitions have, each item once: as far as both were read.
+fn merge(
+    (mut items, one_end): (Vec<Item>, Option<String>),
+    (others, other_end): (Vec<Item>, Option<String>),
+    item_query: &ItemQuery<'_>,
+) -> (Vec<Item>, Option<String>) {
+    fn sort_key(item: &Item) -> &str {
+        item.text("item").unwrap_or_default()
+    }
+    let is_before = |one: &str, other: &str| if item_query.backwards { one > other } else { one < other };
+    let ends = [one_end, other_end].into_iter().flatten();
+    let mut end = ends.reduce(|one, other| if is_before(&one, &other) { one } else { other });
+    for item in others {
+        if items.iter().all(|known| sort_key(known) != sort_key(&item)) {
+            items.push(item);
+        }
+    }
+    items.retain(|item| end.as_ref().is_none_or(|end| !is_before(end, sort_key(item))));
+    items.sort_by(|one, other| sort_key(one).cmp(sort_key(other)));
+    if item_query.backwards {
+        items.reverse();
+    }
+    let most = usize::try_from(item_query.most).unwrap_or_default();
+    if items.len() > most {
+        items.truncate(most);
+        end = items.last().map(|last| sort_key(last).to_owned());
+    }
+    (items, end)
 }
 
 fn json(object: &Map<String, Value>) -> Result<String, ValidationError> {
@@ -396,7 +549,11 @@ fn json(object: &Map<String, Value>) -> Result<String, ValidationError> {
 }
 
 fn named(kind: &str, item: &Item) -> Option<Name> {
-    Name::parse(item.text("item")?.strip_prefix(kind)?)
+    name_in(kind, item.text("item")?)
+}
+
+fn name_in(kind: &str, sort_key: &str) -> Option<Name> {
+    Name::parse(sort_key.strip_prefix(kind)?)
 }
 
 fn object(item: &Item, name: &str) -> Option<Map<String, Value>> {
@@ -430,5 +587,29 @@ mod tests {
         }
         assert!(Name::parse(&"a".repeat(64)).is_some());
         assert!(Name::parse(&"a".repeat(65)).is_none());
+    }
+
+    /// An item that is moved between the two queries is found by both. None is passed over where one page ends early.
+    #[test]
+    fn page_of_two_partitions_has_each_item_once_and_in_order() {
+        let page = |keys: &str| keys.chars().map(|key| Item::default().with("item", key.to_string())).collect();
+        for (backwards, most, one, other, items, end) in [
+            (false, 10, ("ac", None), ("bd", None), "abcd", None),
+            (false, 10, ("abc", None), ("abd", None), "abcd", None),
+            (false, 10, ("ac", Some("c")), ("bd", None), "abc", Some("c")),
+            (false, 10, ("a", Some("a")), ("bd", Some("d")), "a", Some("a")),
+            (false, 10, ("", Some("b")), ("bd", None), "b", Some("b")),
+            (false, 2, ("ac", None), ("bd", None), "ab", Some("b")),
+            (false, 2, ("ac", Some("c")), ("", None), "ac", Some("c")),
+            (true, 10, ("ca", None), ("db", None), "dcba", None),
+            (true, 10, ("ca", None), ("db", Some("b")), "dcb", Some("b")),
+            (true, 2, ("ca", None), ("db", None), "dc", Some("c")),
+        ] {
+            let item_query = ItemQuery { most, backwards, ..ItemQuery::of("") };
+            let with_end = |(keys, end): (&str, Option<&str>)| (page(keys), end.map(str::to_owned));
+            let (merged, merged_end) = merge(with_end(one), with_end(other), &item_query);
+            let keys: String = merged.iter().filter_map(|item| item.text("item")).collect();
+            assert_eq!((keys.as_str(), merged_end.as_deref()), (items, end), "{one:?} {other:?}");
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! How many calls of the tenant's own tools are under way.
 //!
 //! ```text
-//! { tenant: "acme", item: "budget#498705", "under_way#4": 2, expires: 1795… }
+//! { tenant: "tenant#acme#budget", item: "budget#498705", "under_way#4": 2, expires: 1795… }
 //! ```
 //!
-//! The number in the key counts hours since 1970. The item of an hour expires a day later. Those of earlier versions also have
-//! `calls#…`, which [`crate::store::budgets`] counts now.
+//! The number in the key counts hours since 1970. The item of an hour expires a day later. Those of earlier versions lie beside
+//! all else that the tenant has, and are not read any more.
 //!
 //! A call is under way from the write that counts it until [`Workspace::end_call`]. If the function is killed
 //! in between, the call is never ended. So calls under way are counted in spans of five minutes, and each
@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Item, Workspace};
+use super::Workspace;
 use crate::clock::Timestamp;
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
@@ -88,8 +88,8 @@ impl Workspace {
     }
 
     fn update_of(&self, item: &str) -> UpdateItemFluentBuilder {
-        let key = Item::default().with("tenant", self.tenant.as_str()).with("item", item);
-        self.dynamo.update_item().table_name(&self.table).set_key(Some(key.into_inner()))
+        let key = self.key_of_count(item);
+        self.dynamo.update_item().table_name(key.table).set_key(Some(key.attribute_values()))
     }
 }
 

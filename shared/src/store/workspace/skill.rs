@@ -1,13 +1,13 @@
 //! Skills: instructions that a model can follow.
 //!
 //! ```text
-//! { tenant: "acme", item: "skill#weekly-report", title: "Weekly report", description: "…", content: "# How to … {{week}} …",
+//! { tenant: "tenant#acme#skill", item: "skill#weekly-report", title: "Weekly report", description: "…", content: "# How to … {{week}} …",
 //!   arguments?: "[{\"name\":\"week\",\"description\":\"…\",\"required\":true}]" }
 //! ```
 
 use serde_json::{Value, json};
 
-use super::{CONTENT_LIMIT, Item, Name, Page, SUMMARY, Summary, ValidationError, Workspace, WriteError, summary};
+use super::{CONTENT_LIMIT, Item, Name, Page, SUMMARY, Summary, ValidationError, Workspace, WriteError, head, summary};
 use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "skill#";
@@ -89,7 +89,7 @@ impl Workspace {
         if skill.content.len() > CONTENT_LIMIT {
             return Err(ValidationError::Content.into());
         }
-        let item = self.head(KIND, &skill.name, &skill.title, &skill.description)?;
+        let item = head(KIND, &skill.name, &skill.title, &skill.description)?;
         let item = item.with("content", skill.content.as_str());
         self.put(item.with_some("arguments", arguments_to_json(&skill.arguments)?)).await
     }

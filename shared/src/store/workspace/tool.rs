@@ -1,7 +1,7 @@
 //! Tools that the tenant serves. `url` or `function`, never both.
 //!
 //! ```text
-//! { tenant: "acme", item: "tool#create_invoice", title: "Create an invoice", description: "…", input_schema: "{…}", output_schema?: "{…}",
+//! { tenant: "tenant#acme#tool", item: "tool#create_invoice", title: "Create an invoice", description: "…", input_schema: "{…}", output_schema?: "{…}",
 //!   url: "https://tools.acme.example/invoices", timeout: 10, read_only: false, destructive: false, idempotent: false, open_world: true }
 //! { …, function: "arn:aws:lambda:eu-west-1:123456789012:function:invoices:live", … }
 //! ```
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::schema::to_stored_text;
-use super::{Item, Name, Page, ValidationError, Workspace, WriteError, named, object};
+use super::{Item, Name, Page, ValidationError, Workspace, WriteError, head, named, object};
 use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "tool#";
@@ -128,8 +128,7 @@ impl Workspace {
         let Some(seconds) = u32::try_from(seconds).ok().filter(|_| TIMEOUTS.contains(&seconds)) else {
             return Err(ValidationError::Timeout.into());
         };
-        let item = self
-            .head(KIND, &tool.name, &tool.title, &tool.description)?
+        let item = head(KIND, &tool.name, &tool.title, &tool.description)?
             .with("input_schema", to_stored_text(&tool.input_schema)?)
             .with_some("output_schema", tool.output_schema.as_ref().map(to_stored_text).transpose()?)
             .with(attribute, at.as_str())

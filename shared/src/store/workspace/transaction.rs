@@ -1,11 +1,12 @@
 //! Several items written together, or none.
 
-use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use std::collections::HashMap;
 
-use super::{Name, Workspace};
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+
+use super::{Name, Places, Workspace, WorkspaceLayout};
 use crate::oauth::secret::{Secret, to_text};
-use crate::store::Key;
 use crate::store::item::{Item, Value};
 use crate::store::transaction;
 pub(super) use crate::store::transaction::{FailedCondition, TransactionError, TransactionOutcome};
@@ -17,6 +18,7 @@ const CALL: &str = "DynamoDB.TransactWriteItems";
 /// What is to be written together.
 pub(super) struct Transaction<'a> {
     workspace: &'a Workspace,
+    layout: WorkspaceLayout,
     writes: Vec<TransactWriteItem>,
 }
 
@@ -33,8 +35,11 @@ pub(super) enum Condition {
 
 impl Workspace {
     /// An empty transaction.
-    pub(super) const fn transaction(&self) -> Transaction<'_> {
-        Transaction { workspace: self, writes: Vec::new() }
+    ///
+    /// # Errors
+    /// While the items are being moved, or when DynamoDB fails.
+    pub(super) async fn transaction(&self) -> Result<Transaction<'_>, UpstreamError> {
+        Ok(Transaction { workspace: self, layout: self.layout_to_write().await?, writes: Vec::new() })
     }
 }
 
@@ -43,7 +48,7 @@ impl Transaction<'_> {
     pub(super) fn put(mut self, item: Item, condition: Condition) -> Result<Self, UpstreamError> {
         let mut put = Put::builder()
             .table_name(&self.workspace.table)
-            .set_item(Some(item.into_inner()))
+            .set_item(Some(self.workspace.placed(item, self.layout).into_inner()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         put = match condition {
             Condition::Any => put,
@@ -63,7 +68,7 @@ impl Transaction<'_> {
     pub(super) fn delete(mut self, kind: &str, name: &Name, condition: Condition) -> Result<Self, UpstreamError> {
         let mut delete = Delete::builder()
             .table_name(&self.workspace.table)
-            .set_key(Some(self.workspace.key(kind, name)))
+            .set_key(Some(self.key(&format!("{kind}{name}"))))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         delete = match condition {
             Condition::Any => delete,
@@ -80,9 +85,9 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Adds the removal of the item at `key`, whether it is there or not.
-    pub(super) fn remove(mut self, key: &Key<'_>) -> Result<Self, UpstreamError> {
-        let delete = Delete::builder().table_name(key.table).set_key(Some(key.attribute_values())).build();
+    /// Adds the removal of the item with that sort key, whether it is there or not.
+    pub(super) fn remove(mut self, sort_key: &str) -> Result<Self, UpstreamError> {
+        let delete = Delete::builder().table_name(&self.workspace.table).set_key(Some(self.key(sort_key))).build();
         self.writes.push(TransactWriteItem::builder().delete(delete.map_err(|error| build_error(&error))?).build());
         Ok(self)
     }
@@ -95,6 +100,11 @@ impl Transaction<'_> {
     pub(super) async fn write(self) -> Result<TransactionOutcome, TransactionError> {
         let token = to_text(Secret::<16>::random().expose());
         transaction::write(&self.workspace.dynamo, &self.writes, &token).await
+    }
+
+    fn key(&self, sort_key: &str) -> HashMap<String, AttributeValue> {
+        let Places { first, .. } = self.layout.places(&self.workspace.tenant, sort_key);
+        self.workspace.key(first, sort_key).attribute_values()
     }
 }
 

@@ -1,14 +1,14 @@
 //! Views: saved queries over the tenant's entities.
 //!
 //! ```text
-//! { tenant: "acme", item: "view#open-invoices", title: "Open invoices", description: "…",
+//! { tenant: "tenant#acme#view", item: "view#open-invoices", title: "Open invoices", description: "…",
 //!   definition: "{ "type": "invoice", "filter": […], "sort": […], "columns": […] }" }
 //! ```
 
 use serde_json::{Map, Value, json};
 
 use super::query::{Condition, Field, QueryError, Sort};
-use super::{Item, Name, Page, SUMMARY, Summary, Workspace, WriteError, json as text, object, summary};
+use super::{Item, Name, Page, SUMMARY, Summary, Workspace, WriteError, head, json as text, object, summary};
 use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "view#";
@@ -94,7 +94,7 @@ impl Workspace {
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
     pub async fn put_view(&self, view: &View) -> Result<(), WriteError> {
-        let item = self.head(KIND, &view.name, &view.title, &view.description)?;
+        let item = head(KIND, &view.name, &view.title, &view.description)?;
         self.put(item.with("definition", text(&view.definition.to_json())?)).await
     }
 }

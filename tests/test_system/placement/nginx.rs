@@ -1,0 +1,113 @@
+//! nginx (Debian's), in front of one system.
+
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::port;
+
+/// Everything around what the documents say, and another product at every other path.
+const CONFIGURATION: &str = include_str!("nginx.conf");
+/// What the documents say.
+const DOCUMENT: &str = include_str!("../../../docs/placing.md");
+/// The API, as the documents call it.
+const API: &str = "https://connect-api.example.com";
+
+/// The server, which is gone with it.
+pub(crate) struct Nginx {
+    port: u16,
+    /// They keep the port until nginx has it, and listen to nobody.
+    reserved: Vec<TcpSocket>,
+    folder: PathBuf,
+    process: Option<Child>,
+}
+
+impl Nginx {
+    /// A port for it.
+    pub(crate) fn reserve() -> Self {
+        let (port, reserved) = (0..20).find_map(|_| both_of_localhost()).expect("a free port");
+        let folder = std::env::temp_dir().join(format!("amble-nginx-{}-{port}", std::process::id()));
+        Self { port, reserved: reserved, folder, process: None }
+    }
+
+    pub(crate) fn origin(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+
+    /// Starts it in front of the system at `address`.
+    pub(crate) async fn start(&mut self, address: &str) {
+        fs::create_dir_all(&self.folder).expect("a folder");
+        let folder = self.folder.to_str().expect("a path that is text");
+        let [proxy, locations] = documented();
+        let here = |text: &str| {
+            let host = API.strip_prefix("https://").expect("a host");
+            let here = format!("127.0.0.1:{}", port(address));
+            let text = text.replace(API, &format!("http://{here}")).replace(host, &here);
+            text.replace("connect-proxy.conf", &format!("{folder}/connect-proxy.conf"))
+        };
+        let ipv6 =
+            if self.reserved.len() > 1 { format!("listen [::1]:{} reuseport;", self.port) } else { String::new() };
+        let configuration = CONFIGURATION.replace("{folder}", folder).replace("{port}", &self.port.to_string());
+        let configuration = configuration.replace("{ipv6}", &ipv6).replace("{locations}", &here(locations));
+        let file = self.folder.join("nginx.conf");
+        fs::write(self.folder.join("connect-proxy.conf"), here(proxy)).expect("a file");
+        fs::write(&file, configuration).expect("a file");
+        let errors = fs::File::create(self.folder.join("start.log")).expect("a file");
+        let process = Command::new("nginx")
+            .args([
+                "-p",
+                folder,
+                "-e",
+                &format!("{folder}/error.log"),
+                "-c",
+                file.to_str().expect("a path that is text"),
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn();
+        self.process = Some(process.expect("nginx (Debian: nginx-light) starts"));
+        for _ in 0..1000 {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nginx does not listen: {}", fs::read_to_string(self.folder.join("error.log")).unwrap_or_default());
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The files of the documents: how requests are passed on, and which.
+fn documented() -> [&'static str; 2] {
+    let mut blocks = DOCUMENT.split("```nginx\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    [blocks.next().expect("the first file"), blocks.next().expect("the second file")]
+}
+
+/// One port, of each address that `localhost` means on this machine.
+fn both_of_localhost() -> Option<(u16, Vec<TcpSocket>)> {
+    let ipv4 = TcpSocket::new_v4().ok()?;
+    ipv4.set_reuseport(true).ok()?;
+    ipv4.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).ok()?;
+    let port = ipv4.local_addr().ok()?.port();
+    let Ok(ipv6) = TcpSocket::new_v6() else { return Some((port, vec![ipv4])) };
+    ipv6.set_reuseport(true).ok()?;
+    match ipv6.bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))) {
+        Ok(()) => Some((port, vec![ipv4, ipv6])),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => None,
+        Err(_) => Some((port, vec![ipv4])),
+    }
+}
