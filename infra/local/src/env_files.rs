@@ -57,7 +57,8 @@ pub(crate) fn write(folder: Option<&Path>, template: &Template, addresses: &Addr
 /// A container has a loopback of its own. The name can be given another address there, and this machine's addresses cannot.
 fn by_name(addresses: &Addresses) -> Addresses {
     let named = |address: &str| address.replace("127.0.0.1", "localhost");
-    Addresses { dynamo: named(&addresses.dynamo), kms: named(&addresses.kms), lambda: named(&addresses.lambda) }
+    let Addresses { dynamo, kms, lambda, secrets } = addresses;
+    Addresses { dynamo: named(dynamo), kms: named(kms), lambda: named(lambda), secrets: named(secrets) }
 }
 
 fn with_endpoints(mut variables: Variables, addresses: &Addresses) -> Variables {

@@ -333,8 +333,8 @@ impl System {
             .then(|| InProcessConnector::new(&database, table_faults.as_ref(), &kms));
         let ([operators, client], interceptor) = clients(in_process, options.interceptor);
         let mcp_url = template.parameter("ResourceUrl").map_or_else(|| format!("{issuer}{PATH}"), str::to_owned);
-        let passwords = demo.then_some(&system_secrets.passwords);
-        write_running_file(folder.as_deref(), (&mcp_url, &paths), &sign_in, &services, &template, passwords)?;
+        let told = demo.then_some(passwords);
+        write_running_file(folder.as_deref(), (&mcp_url, &paths), &sign_in, &services, &template, told)?;
         let tables = template.table_variables()?;
         let operator = operator(tables.clone(), &aws::sdk_config("operator", &services, &operators), &options.clock);
         let (demo, memberships) =
