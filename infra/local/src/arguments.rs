@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -125,8 +125,8 @@ impl Arguments {
                 "--in-memory" => in_memory = true,
                 "--json" => json = true,
                 "--rename-challenge" => rename_challenge = true,
-                "--admin-path" => paths.push(("AdminPath".to_owned(), text(value("--admin-path")?))),
-                "--auth-path" => paths.push(("AuthPath".to_owned(), text(value("--auth-path")?))),
+                "--admin-path" => paths.push(("AdminPath".to_owned(), text(&value("--admin-path")?))),
+                "--auth-path" => paths.push(("AuthPath".to_owned(), text(&value("--auth-path")?))),
                 "--data-dir" => folder = Some(PathBuf::from(value("--data-dir")?)),
                 "--workspace" => workspace = Some(PathBuf::from(value("--workspace")?)),
                 "--env" => env_dir = Some(PathBuf::from(value("--env")?)),
@@ -139,8 +139,8 @@ impl Arguments {
                     let origin = origin.to_str().and_then(AllowedOrigin::parse);
                     tool_origins.push(origin.ok_or(ArgumentError::OutboundAllow)?);
                 }
-                "--supabase" => url = Some(text(value("--supabase")?)),
-                "--supabase-key" => key = Some(text(value("--supabase-key")?)),
+                "--supabase" => url = Some(text(&value("--supabase")?)),
+                "--supabase-key" => key = Some(text(&value("--supabase-key")?)),
                 "--member" => {
                     let member = value("--member")?;
                     members.push(member.to_str().and_then(Member::parse).ok_or(ArgumentError::Member)?);
@@ -198,7 +198,7 @@ impl Arguments {
     }
 }
 
-fn text(word: OsString) -> String {
+fn text(word: &OsStr) -> String {
     word.to_string_lossy().into_owned()
 }
 

@@ -228,7 +228,7 @@ impl Default for Options {
 pub struct System {
     issuer: String,
     local_origin: String,
-    system_secrets: SystemSecrets,
+    membership_secret: String,
     mcp_url: String,
     paths: PublicPaths,
     services: Addresses,
@@ -319,21 +319,18 @@ impl System {
         let ServedTools { files, origins } = serve_tools(&options, &mut servers, &lambda).await?;
 
         let template = template_of(&options, &issuer, &sign_in, &origins, &system_secrets)?;
-        let (project, demo) = (options.project.as_ref(), options.demo);
-
         let definitions = template.tables()?;
         let remote_tables = RemoteTables::of(options.dynamo, &definitions).await?;
         let initialized = initialized && !remote_tables.as_ref().is_some_and(RemoteTables::are_new);
         let database = open_database(&definitions, folder.as_deref(), remote_tables.as_ref())?;
-        let wanted = options.table_faults.is_some();
-        let table_faults = faults_of_tables(wanted, &database, remote_tables.as_ref(), &definitions, &options.clock)?;
-        let dynamo = serve_tables(&database, remote_tables.as_ref(), table_faults.as_ref(), &mut servers).await?;
+        let faulty = options.table_faults.as_ref().map(|_| (definitions.as_slice(), &options.clock));
+        let (table_faults, dynamo) = serve_tables(&database, remote_tables.as_ref(), faulty, &mut servers).await?;
         let services = Addresses { dynamo, kms: kms_address, secrets: lambda_address.clone(), lambda: lambda_address };
         let in_process = (options.in_process && remote_tables.is_none())
             .then(|| InProcessConnector::new(&database, table_faults.as_ref(), &kms));
         let ([operators, client], interceptor) = clients(in_process, options.interceptor);
         let mcp_url = template.parameter("ResourceUrl").map_or_else(|| format!("{issuer}{PATH}"), str::to_owned);
-        let told = demo.then_some(passwords);
+        let (told, project) = (options.demo.then_some(passwords), options.project.as_ref());
         write_running_file(folder.as_deref(), (&mcp_url, &paths), &sign_in, &services, &template, told)?;
         let tables = template.table_variables()?;
         let operator = operator(tables.clone(), &aws::sdk_config("operator", &services, &operators), &options.clock);
@@ -359,15 +356,11 @@ impl System {
         deliver(&lines, &audit_subscriber, &options.clock, &mut servers);
         begin_faults(table_faults.as_ref(), options.table_faults);
         env_files::write(options.env_dir.as_deref(), &deployed.template, &services)?;
-        let gateway = Arc::new(Gateway {
-            routes,
-            paths: if options.proxy.is_some() { PublicPaths::default() } else { paths.clone() },
-            clock: options.clock,
-            renames_challenge: options.rename_challenge,
-            set: options.set_headers,
-            dropped: options.drop_headers,
-            public_url: options.public_url,
-        });
+        let (clock, renames_challenge) = (options.clock, options.rename_challenge);
+        let (set, dropped, public_url) = (options.set_headers, options.drop_headers, options.public_url);
+        let paths_here = if options.proxy.is_some() { PublicPaths::default() } else { paths.clone() };
+        let gateway = Gateway { routes, paths: paths_here, clock, renames_challenge, set, dropped, public_url };
+        let gateway = Arc::new(gateway);
         servers.serve_api(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {
@@ -385,7 +378,7 @@ impl System {
             deployed,
             issuer,
             local_origin,
-            system_secrets,
+            membership_secret: system_secrets.membership,
             mcp_url,
             paths,
             services,
@@ -433,7 +426,7 @@ impl System {
     /// What deliveries to `/hooks/membership` are signed with.
     #[must_use]
     pub fn membership_secret(&self) -> &str {
-        &self.system_secrets.membership
+        &self.membership_secret
     }
 
     /// What people paste.
@@ -816,21 +809,6 @@ fn open_database(
     Ok(tables::open(definitions, None)?)
 }
 
-/// What is to happen on the way to `database`. Nothing does yet.
-fn faults_of_tables(
-    wanted: bool,
-    database: &dynoxide::Database,
-    remote_tables: Option<&RemoteTables>,
-    definitions: &[TableDefinition],
-    clock: &Clock,
-) -> Result<Option<Arc<TableFaults>>, TablesError> {
-    match (wanted, remote_tables) {
-        (false, _) => Ok(None),
-        (true, Some(_)) => Err(TablesError::RemoteFaults),
-        (true, None) => TableFaults::new(database.clone(), definitions, clock.clone()).map(Some),
-    }
-}
-
 /// From now on that happens. The demo was laid out before.
 fn begin_faults(table_faults: Option<&Arc<TableFaults>>, settings: Option<FaultSettings>) {
     if let (Some(faults), Some(settings)) = (table_faults, settings) {
@@ -838,17 +816,22 @@ fn begin_faults(table_faults: Option<&Arc<TableFaults>>, settings: Option<FaultS
     }
 }
 
-/// Where the tables are: elsewhere, or served here.
+/// Where the tables are: elsewhere, or served here. With what is to happen on the way to those here, if `faulty`: nothing does yet.
 async fn serve_tables(
     database: &dynoxide::Database,
     remote_tables: Option<&RemoteTables>,
-    table_faults: Option<&Arc<TableFaults>>,
+    faulty: Option<(&[TableDefinition], &Clock)>,
     servers: &mut Servers,
-) -> Result<String, ListenError> {
-    match (remote_tables, table_faults) {
-        (Some(remote_tables), _) => Ok(remote_tables.address().to_owned()),
-        (None, Some(faults)) => serve_on_any_port(servers, &table_faults::server::router(faults)).await,
-        (None, None) => Ok(format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?)),
+) -> Result<(Option<Arc<TableFaults>>, String), LocalError> {
+    match (remote_tables, faulty) {
+        (Some(_), Some(_)) => Err(TablesError::RemoteFaults.into()),
+        (Some(remote_tables), None) => Ok((None, remote_tables.address().to_owned())),
+        (None, Some((definitions, clock))) => {
+            let table_faults = TableFaults::new(database.clone(), definitions, clock.clone())?;
+            let address = serve_on_any_port(servers, &table_faults::server::router(&table_faults)).await?;
+            Ok((Some(table_faults), address))
+        }
+        (None, None) => Ok((None, format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?))),
     }
 }
 

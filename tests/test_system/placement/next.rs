@@ -48,6 +48,9 @@ async fn serve(listening: tokio::sync::oneshot::Sender<()>) {
 
 /// One request to a connection. The next may be for another system, so the system is asked to close it.
 async fn pass_on(mut stream: TcpStream) -> io::Result<()> {
+    const KEPT: &[u8] = b"connection: keep-alive";
+    const CLOSED: &[u8] = b"connection: close     ";
+
     const LONGEST: usize = 64 * 1024;
     let mut head = Vec::new();
     let port = loop {
@@ -63,8 +66,6 @@ async fn pass_on(mut stream: TcpStream) -> io::Result<()> {
     let Some(port) = port else {
         return stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
     };
-    const KEPT: &[u8] = b"connection: keep-alive";
-    const CLOSED: &[u8] = b"connection: close     ";
     if let Some(kept) = head.windows(KEPT.len()).position(|bytes| bytes.eq_ignore_ascii_case(KEPT))
         && let Some(kept) = head.get_mut(kept..kept + KEPT.len())
     {

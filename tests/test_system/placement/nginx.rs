@@ -31,7 +31,7 @@ impl Nginx {
     pub(crate) fn reserve() -> Self {
         let (port, reserved) = (0..20).find_map(|_| both_of_localhost()).expect("a free port");
         let folder = std::env::temp_dir().join(format!("amble-nginx-{}-{port}", std::process::id()));
-        Self { port, reserved: reserved, folder, process: None }
+        Self { port, reserved, folder, process: None }
     }
 
     pub(crate) fn origin(&self) -> String {
