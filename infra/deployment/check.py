@@ -270,7 +270,9 @@ def login_is_left_out_for_another(subject):
         yield "a LoginUrl takes away other routes than those under /auth/, or no MembershipSecrets more than /hooks/membership"
     yield from (f"{name} stays although LoginUrl is given" for name in without.resources if name.startswith("Login"))
     yield from (f"{name} stays although there are no MembershipSecrets" for name in without.resources if name.startswith("Membership"))
-    yield from (f"{name} stays although there is no SupabaseSecretKey" for name in without.resources if name.startswith("People"))
+    # Its alarm stays: the dashboard shows it, and it has nothing to hear.
+    people = {name for name in without.resources if name.startswith("People")} - {"PeopleFails"}
+    yield from (f"{name} stays although there is no SupabaseSecretKey" for name in people)
 
 
 def every_route_may_invoke_its_function(subject):

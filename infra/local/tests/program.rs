@@ -476,8 +476,12 @@ fn env_files_have_what_each_function_reads() {
         "AWS_ENDPOINT_URL_DYNAMODB",
         "AWS_ENDPOINT_URL_KMS",
         "AWS_ENDPOINT_URL_LAMBDA",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
         "AWS_REGION",
         "AWS_SECRET_ACCESS_KEY",
+        "CLIENT_ADDRESS",
+        "EDGE_ONLY",
+        "EDGE_SECRET_DIGESTS",
         "SETTINGS",
         "TABLE_CLIENTS",
     ];

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, ClientConnection, Error, ProtocolVersion};
@@ -21,11 +20,6 @@ const ADDRESS: &str =
     "Point the host at the deployment (output NextAddress of the stack), and wait until the name is known everywhere.";
 const CERTIFICATE: &str =
     "Give the parameter CertificateArn a certificate for this very host, and look at whatever ends TLS in front of it.";
-
-const RENEWAL: &str = "ACM renews by itself while the record that proves the domain is in its DNS: look at the certificate's renewal status \
-                       (`aws acm describe-certificate`). One that was imported: import its successor.";
-/// ACM renews sixty days before the end: what it has not done three weeks before needs somebody.
-const SOON: Duration = Duration::from_hours(21 * 24);
 
 /// What was agreed upon, and until when the certificate holds.
 struct Handshake {
@@ -118,24 +112,10 @@ async fn inspect(check: &mut Check, target: &Target, now: Timestamp) -> bool {
     match tokio::time::timeout(TIMEOUT, handshake(host, *first)).await {
         Ok(Ok(Handshake { tls, expires })) => {
             check.observed(format!("{host} is {}; {tls}", first.ip()));
-            match expires {
-                Some(expires) if expires < now.plus(SOON).to_rfc3339() => check.weak(
-                    "certificate_expires",
-                    format!("the certificate of {host} holds until {expires}"),
-                    "From then on Claude connects to nothing here.",
-                    RENEWAL,
-                ),
-                Some(expires) => check.observed(format!("certificate until {expires}")),
-                None => check.skip("the certificate does not say until when it holds"),
-            }
+            certificate::check_expiry(host, expires, now, check);
             return true;
         }
-        Ok(Err(TlsError::Expired)) => check.broken(
-            "certificate_expired",
-            format!("the certificate of {host} holds no longer"),
-            "Claude connects to nothing that it cannot verify.",
-            RENEWAL,
-        ),
+        Ok(Err(TlsError::Expired)) => certificate::find_expired(host, check),
         Ok(Err(TlsError::Other(reason))) => check.broken(
             "tls",
             format!("no TLS with {host}: {reason}"),

@@ -1,4 +1,39 @@
-//! Until when a certificate holds: all that is read of one, by hand, as whether it is to be trusted is rustls' to say.
+//! The certificate: until when it holds. That is all that is read of one, by hand, as whether it is to be trusted is rustls' to say.
+
+use std::time::Duration;
+
+use shared::clock::Timestamp;
+
+use super::finding::Check;
+
+const RENEWAL: &str = "ACM renews by itself while the record that proves the domain is in its DNS: look at the certificate's renewal status \
+                       (`aws acm describe-certificate`). One that was imported: import its successor.";
+/// ACM renews sixty days before the end: what it has not done three weeks before needs somebody.
+const SOON: Duration = Duration::from_hours(21 * 24);
+
+/// Says until when the certificate of `host` holds, and that this is soon.
+pub(super) fn check_expiry(host: &str, expires: Option<String>, now: Timestamp, check: &mut Check) {
+    match expires {
+        Some(expires) if expires < now.plus(SOON).to_rfc3339() => check.weak(
+            "certificate_expires",
+            format!("the certificate of {host} holds until {expires}"),
+            "From then on Claude connects to nothing here.",
+            RENEWAL,
+        ),
+        Some(expires) => check.observed(format!("certificate until {expires}")),
+        None => check.skip("the certificate does not say until when it holds"),
+    }
+}
+
+/// The certificate of `host` holds no longer.
+pub(super) fn find_expired(host: &str, check: &mut Check) {
+    check.broken(
+        "certificate_expired",
+        format!("the certificate of {host} holds no longer"),
+        "Claude connects to nothing that it cannot verify.",
+        RENEWAL,
+    );
+}
 
 /// `notAfter` of a certificate in DER, in RFC 3339 (RFC 5280 §4.1.2.5): texts that sort as the times do. Nothing if it is none.
 pub(crate) fn expires(der: &[u8]) -> Option<String> {
