@@ -127,6 +127,7 @@ async fn sign_in_and_consent_are_at_the_moved_paths() {
 async fn console_is_at_the_moved_path() {
     let test_system = with_moved_paths().await;
     test_system.connect(ANA, "acme", "tools:execute offline_access").await;
+    test_system.settled().await;
     let ana = test_system.person(ANA);
 
     let to_sign_in = ana.open("/connections/acme/connections?after=").await;
