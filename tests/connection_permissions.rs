@@ -7,7 +7,7 @@ use test_system::connector::{Connector, Tokens};
 use test_system::http_response::HttpResponse;
 use test_system::person::Person;
 
-use crate::console::{grant_of, heading, in_console, question, texts};
+use crate::console::{activity_pages, grant_of, heading, in_console, question, texts};
 
 const BEN: &str = "ben@example.com";
 const VERA: &str = "vera@example.com";
@@ -153,8 +153,7 @@ async fn more_counts_at_the_next_rotation() {
     test_system.system().audit_log().await;
     test_system.settled().await;
     let ana = in_console(&test_system, "ana@example.com").await;
-    let activity = ana.open("/admin/acme/activity?event=grant_changed").await;
-    let row = texts(&activity, "table.rows tbody tr").concat();
+    let row = activity_pages(&ana, "event=grant_changed").await.concat().concat();
     assert!(row.contains("may do was changed") && row.contains("more: Read records, Change records"), "{row}");
 }
 

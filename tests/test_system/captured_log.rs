@@ -49,19 +49,19 @@ pub(crate) fn show_last() {
     }
 }
 
-/// The lines that are JSON.
-pub(crate) fn all() -> Vec<Value> {
-    containing("{")
+/// The lines that are JSON, after the first `length` bytes.
+pub(crate) fn all(length: usize) -> Vec<Value> {
+    containing("{", length)
 }
 
-/// The lines of the audit.
-pub(crate) fn audit() -> Vec<Value> {
-    containing(r#""target":"audit""#).into_iter().filter(|line| line["target"] == "audit").collect()
+/// Those of the audit.
+pub(crate) fn audit(length: usize) -> Vec<Value> {
+    containing(r#""target":"audit""#, length).into_iter().filter(|line| line["target"] == "audit").collect()
 }
 
 /// To parse every line takes long where there are many test systems.
-fn containing(text: &str) -> Vec<Value> {
-    let lines = String::from_utf8_lossy(&lines()).into_owned();
+fn containing(text: &str, length: usize) -> Vec<Value> {
+    let lines = since(length);
     lines.lines().filter(|line| line.contains(text)).filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 

@@ -69,7 +69,7 @@ pub struct TestSystem {
     /// The clock of functions that are processes.
     fake_clock: Option<FakeClock>,
     secrets: Mutex<Vec<String>>,
-    /// What was logged before it knew any secret.
+    /// How much was logged before it began, and knew any secret.
     logged: usize,
 }
 
@@ -487,10 +487,10 @@ impl TestSystem {
         panic!("the table takes no item");
     }
 
-    /// The audit events of that name, of all test systems so far, without what every line has.
+    /// The audit events of that name that this test system's functions wrote, without what every line has.
     #[must_use]
     pub fn audit(&self, event: &str) -> Vec<Value> {
-        let mut events: Vec<_> = captured_log::audit().into_iter().filter(|line| line["event"] == event).collect();
+        let mut events: Vec<_> = self.audit_lines().into_iter().filter(|line| line["event"] == event).collect();
         for line in events.iter_mut().filter_map(Value::as_object_mut) {
             let of_every_line = ["timestamp", "level", "target", "v", "function", "request", "invocation", "ip"];
             line.retain(|name, _| !of_every_line.contains(&name.as_str()));
@@ -498,16 +498,16 @@ impl TestSystem {
         events
     }
 
-    /// Every line of the audit, of all test systems so far.
+    /// Every line of the audit that this test system's functions wrote.
     #[must_use]
     pub fn audit_lines(&self) -> Vec<Value> {
-        captured_log::audit()
+        captured_log::audit(self.logged).into_iter().filter(|line| self.system.wrote(line)).collect()
     }
 
     /// Every line that this test system's functions wrote about requests: of the audit, and one for each answer.
     #[must_use]
     pub fn lines(&self) -> Vec<Value> {
-        captured_log::all().into_iter().filter(|line| self.system.wrote(line)).collect()
+        captured_log::all(self.logged).into_iter().filter(|line| self.system.wrote(line)).collect()
     }
 
     /// How much has been logged, by all test systems: for [`Self::lines_since`].
