@@ -26,6 +26,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
+use workspace_file::allowed_origin::AllowedOrigin;
 
 use crate::callback_port::callback_port;
 use crate::script::at;
@@ -95,8 +96,8 @@ async fn the_authorization_server_meets_every_revision() {
 async fn served() -> (TestSystem, String) {
     let fixtures = listen().await;
     let origin = format!("http://127.0.0.1:{}", fixtures.local_addr().unwrap().port());
-    let vouched = origin.clone();
-    let test_system = TestSystem::with(|options| options.outbound_allow.push(vouched)).await;
+    let allowed = AllowedOrigin::parse(&origin).unwrap();
+    let test_system = TestSystem::with(|options| options.tool_origins.push(allowed)).await;
     tokio::spawn(async move { axum::serve(fixtures, Router::new().route("/{name}", post(fixture))).await });
     lay_out(&test_system, &origin).await;
 

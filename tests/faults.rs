@@ -30,7 +30,7 @@ const EACH_TIME: usize = MAX_ATTEMPTS as usize;
 async fn client_retry_completes_every_failed_operation() {
     // A few at a time: on a busy machine, calls must not take so long that the SDK gives up on its own.
     let test_systems = stream::iter(Operation::ALL.map(|operation| Box::pin(operation.run_with_every_fault())));
-    let suffered = test_systems.buffered(4).collect::<Vec<_>>().await.concat();
+    let suffered = test_systems.buffered(2).collect::<Vec<_>>().await.concat();
 
     let mut table = String::new();
     for Row { operation, call, fault, saw, had } in &suffered {

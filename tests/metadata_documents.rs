@@ -652,7 +652,7 @@ async fn only_allow_listed_hosts_may_describe_clients() {
         [("127.0.0.1", true), ("claude.ai,127.0.0.1", true), ("claude.ai", false), ("27.0.0.1.example", false)]
     {
         let test_system = TestSystem::with(|options| {
-            options.outbound_allow.push(documents.origin().to_owned());
+            options.document_origins.push(documents.origin().to_owned());
             options.parameters.insert("ClientMetadataHosts".to_owned(), list.to_owned());
         })
         .await;
@@ -724,7 +724,7 @@ async fn stored_document_costs_no_extra_aws_call() {
     let (documents, calls) = (MetadataDocumentHost::serve().await, RecordedCalls::default());
     let test_system = TestSystem::with(|options| {
         options.interceptor = Some(calls.wire());
-        options.outbound_allow.push(documents.origin().to_owned());
+        options.document_origins.push(documents.origin().to_owned());
     })
     .await;
     let ana = signed_in(&test_system).await;

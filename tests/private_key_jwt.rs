@@ -556,7 +556,7 @@ async fn proof_by_a_key_costs_no_extra_aws_call() {
     let (documents, calls) = (MetadataDocumentHost::serve().await, RecordedCalls::default());
     let test_system = TestSystem::with(|options| {
         options.interceptor = Some(calls.wire());
-        options.outbound_allow.push(documents.origin().to_owned());
+        options.document_origins.push(documents.origin().to_owned());
     })
     .await;
     let spent = || {

@@ -1,6 +1,7 @@
 //! A system that a tunnel shows on the internet (`cargo run -- --public-url`) is a deployment for clients there, and what is well
 //! known on one machine opens nothing of it.
 
+use local::front::Front;
 use local::public_url::PublicUrl;
 use serde_json::{Value, json};
 use test_system::TestSystem;
@@ -12,7 +13,7 @@ const ORIGIN: &str = "https://amble.tunnel.example";
 const ANA: &str = "ana@example.com";
 
 async fn behind_a_tunnel() -> TestSystem {
-    TestSystem::with(|options| options.public_url = PublicUrl::parse(ORIGIN)).await
+    TestSystem::with(|options| options.front = Front::Tunnel(PublicUrl::parse(ORIGIN).unwrap())).await
 }
 
 /// Everything that a client and a browser are told is of the public address; the whole way works there.

@@ -143,7 +143,7 @@ async fn iam_policies_allow_exactly_the_calls_made() {
     let test_system = TestSystem::with(|options| {
         options.interceptor = Some(calls.wire());
         options.intercept_audit = true;
-        options.outbound_allow.push(documents.origin().to_owned());
+        options.document_origins.push(documents.origin().to_owned());
     })
     .await;
     for keys in ["/.well-known/jwks.json", "/tools/.well-known/jwks.json"] {

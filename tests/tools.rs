@@ -19,6 +19,7 @@ use test_system::TestSystem;
 use test_system::http_response::HttpResponse;
 use test_system::recorded_calls::RecordedCalls;
 use tokio::net::TcpListener;
+use workspace_file::allowed_origin::AllowedOrigin;
 
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:invoices:live";
 
@@ -106,7 +107,7 @@ async fn served(change: impl FnOnce(&mut Options)) -> (TestSystem, Server, Strin
     let server = Server::default();
     let origin = server.start().await;
     let test_system = TestSystem::with(|options| {
-        options.outbound_allow.push(origin.clone());
+        options.tool_origins.push(AllowedOrigin::parse(&origin).unwrap());
         change(options);
     })
     .await;

@@ -406,7 +406,7 @@ async fn counted_system() -> (TestSystem, RecordedCalls, MetadataDocumentHost) {
     let (calls, documents) = (RecordedCalls::default(), MetadataDocumentHost::serve().await);
     let test_system = TestSystem::with(|options| {
         options.interceptor = Some(calls.wire());
-        options.outbound_allow.push(documents.origin().to_owned());
+        options.document_origins.push(documents.origin().to_owned());
     })
     .await;
     (test_system, calls, documents)

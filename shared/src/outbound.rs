@@ -285,8 +285,9 @@ fn outbound_error(error: reqwest::Error) -> OutboundError {
     if error.is_timeout() { OutboundError::TimedOut } else { OutboundError::Unreachable }
 }
 
-/// The canonical form of an origin, if `text` is one.
-fn origin(text: &str) -> Option<String> {
+/// The canonical form of an origin of http or https, if `text` is one: scheme, host and port, without a slash at its end.
+#[must_use]
+pub fn origin(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !text.ends_with('/');
     let named = url.username().is_empty() && url.password().is_none() && url.has_host();

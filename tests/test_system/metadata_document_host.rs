@@ -15,7 +15,7 @@ use crate::TestSystem;
 use crate::certificate_authority;
 use crate::connector::Connector;
 
-/// The host. Vouch for its [`Self::origin`] in the system's `outbound_allow`: it is on this machine.
+/// The host. Vouch for its [`Self::origin`] in the system's `document_origins`: it is on this machine.
 pub struct MetadataDocumentHost {
     origin: String,
     host: Arc<Mutex<HostState>>,
@@ -88,7 +88,7 @@ impl MetadataDocumentHost {
     /// # Panics
     /// When it does not start.
     pub async fn start_test_system(&self) -> TestSystem {
-        TestSystem::with(|options| options.outbound_allow.push(self.origin.clone())).await
+        TestSystem::with(|options| options.document_origins.push(self.origin.clone())).await
     }
 
     /// Its origin: `http://127.0.0.1:<port>`, or `https://localhost:<port>`.

@@ -52,7 +52,6 @@ use person::Person;
 use placement::{Front, HttpClient};
 use programs::FakeClock;
 use scheduler::PausedClock;
-use tunnel::Tunnel;
 
 /// Where hosted clients are answered.
 pub const CALLBACK: &str = "https://claude.ai/api/mcp/auth_callback";
@@ -63,8 +62,6 @@ pub struct TestSystem {
     http: HttpClient,
     /// What is in front of it, for as long as it is there.
     _front: Front,
-    /// By which the actors reach a system with a public URL.
-    _tunnel: Option<Tunnel>,
     clock: Arc<AtomicI64>,
     /// The clock of functions that are processes.
     fake_clock: Option<FakeClock>,
@@ -118,25 +115,13 @@ impl TestSystem {
         if let Some(fake_clock) = &fake_clock {
             fake_clock.set(clock.load(Ordering::SeqCst));
         }
-        let public_host = options.public_url.as_ref().map(|url| url.host().to_owned());
         let system = Box::pin(System::start(options)).await.expect("the system starts");
         // Fails only when it is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         front.lead_to(system.local_origin()).await;
-        let tunnel = match public_host {
-            Some(host) => Some(Tunnel::start(&host, system.local_origin()).await),
-            None => None,
-        };
-        let http = tunnel.as_ref().map_or_else(
-            || {
-                let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-                http.expect("a client")
-            },
-            Tunnel::client,
-        );
-        let http = HttpClient::new(http, &front, system.issuer(), system.local_origin());
+        let http = HttpClient::new(&front, system.issuer(), system.local_origin());
         let secrets = Mutex::default();
-        let test_system = Self { http, _front: front, _tunnel: tunnel, system, clock, fake_clock, secrets, logged };
+        let test_system = Self { http, _front: front, system, clock, fake_clock, secrets, logged };
         if let Some(demo) = test_system.system.demo() {
             test_system.track_secret(&demo.api_key);
         }
@@ -487,7 +472,7 @@ impl TestSystem {
         panic!("the table takes no item");
     }
 
-    /// The audit events of that name that this test system's functions wrote, without what every line has.
+    /// The [`Self::audit_lines`] of that event, without what every line has.
     #[must_use]
     pub fn audit(&self, event: &str) -> Vec<Value> {
         let mut events: Vec<_> = self.audit_lines().into_iter().filter(|line| line["event"] == event).collect();
@@ -498,10 +483,11 @@ impl TestSystem {
         events
     }
 
-    /// Every line of the audit that this test system's functions wrote.
+    /// Every line of the audit since this test system began, but what the functions of others wrote.
     #[must_use]
     pub fn audit_lines(&self) -> Vec<Value> {
-        captured_log::audit(self.logged).into_iter().filter(|line| self.system.wrote(line)).collect()
+        let is_of_others = |line: &Value| line.get("invocation").is_some() && !self.system.wrote(line);
+        captured_log::audit(self.logged).into_iter().filter(|line| !is_of_others(line)).collect()
     }
 
     /// Every line that this test system's functions wrote about requests: of the audit, and one for each answer.
@@ -564,8 +550,7 @@ impl TestSystem {
 
     /// POST of a form, with headers.
     pub async fn post_form_with(&self, url: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> HttpResponse {
-        let request =
-            self.http.post(self.absolute(url)).body(person::encoded(&self.http.placed_fields(&owned(fields))));
+        let request = self.http.post(self.absolute(url)).body(self.http.placed_form(person::encoded(fields)));
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         self.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
@@ -655,10 +640,6 @@ impl Drop for TestSystem {
             assert!(!logged.contains(secret.as_str()), "a secret was logged: {secret}");
         }
     }
-}
-
-fn owned(fields: &[(&str, &str)]) -> Vec<(String, String)> {
-    fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Where whoever runs the tests wants the tables: `TABLES_URL`, of moto or DynamoDB Local.

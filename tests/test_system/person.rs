@@ -98,7 +98,7 @@ impl<'w> Person<'w> {
             .post(self.test_system.absolute(&form.action))
             .header("cookie", self.cookie_header())
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(encoded(&self.test_system.http().placed_fields(&form.fields)));
+            .body(self.test_system.http().placed_form(encoded(&form.fields)));
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         self.keep_cookies(HttpResponse::read(request.send().await.expect("an answer")).await)
     }

@@ -18,6 +18,7 @@ use tokio::process::{Child, Command};
 
 use crate::http_response::HttpResponse;
 use crate::person::Person;
+use crate::placement::client_builder;
 use crate::{Options, Secret, TestSystem, to_text};
 
 /// The keys of the fake Supabase as a program: the publishable and the secret one.
@@ -70,12 +71,11 @@ impl SupabaseProject {
     pub fn at(url: &str, publishable_key: &str, secret_key: &str) -> Self {
         // Fails only when it is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
         Self {
             url: url.trim_end_matches('/').to_owned(),
             publishable_key: publishable_key.to_owned(),
             secret_key: secret_key.to_owned(),
-            http: http.expect("a client"),
+            http: client_builder().build().expect("a client"),
             made: Mutex::default(),
             program: None,
         }

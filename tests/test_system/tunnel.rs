@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,12 +17,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::certificate_authority::certify_with_authority;
+use crate::placement::client_builder;
 
 /// The tunnel. It is gone when this is dropped.
 pub struct Tunnel {
     host: String,
     address: SocketAddr,
     authority: String,
+    /// Where it leads, from some time on.
+    to: Arc<OnceLock<String>>,
     serving: AbortHandle,
 }
 
@@ -29,22 +33,33 @@ pub struct Tunnel {
 pub const CLIENT: &str = "203.0.113.7";
 
 impl Tunnel {
-    /// For `host`, to what listens at `origin`.
+    /// For `host`, to nowhere yet.
     ///
     /// # Panics
     /// When it cannot listen.
-    pub async fn start(host: &str, origin: &str) -> Self {
+    #[must_use]
+    pub fn open(host: &str) -> Self {
         let (tls, authority) = certify_with_authority(host);
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        socket.set_nonblocking(true).expect("a socket that does not block");
+        let socket = TcpListener::from_std(socket).expect("a socket of the runtime");
         let address = socket.local_addr().expect("its address");
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-        let upstream = Upstream { client: client.expect("a client"), origin: origin.to_owned() };
+        let to = Arc::default();
+        let upstream = Upstream { client: client_builder().build().expect("a client"), to: Arc::clone(&to) };
         let router = Router::new().fallback(hand_on).with_state(upstream);
         let serving = tokio::spawn(async move {
             // It ends with the test.
             axum::serve(TlsListener { socket, tls }, router).await.unwrap_or_default();
         });
-        Self { host: host.to_owned(), address, authority, serving: serving.abort_handle() }
+        Self { host: host.to_owned(), address, authority, to, serving: serving.abort_handle() }
+    }
+
+    /// It leads to what listens at `origin` from now on.
+    ///
+    /// # Panics
+    /// When it leads somewhere already.
+    pub fn lead_to(&self, origin: &str) {
+        self.to.set(origin.to_owned()).expect("it leads nowhere yet");
     }
 
     /// A client on the internet, which finds the name at the tunnel and trusts its certificate.
@@ -54,8 +69,7 @@ impl Tunnel {
     #[must_use]
     pub fn client(&self) -> reqwest::Client {
         let authority = reqwest::Certificate::from_pem(self.authority.as_bytes()).expect("an authority");
-        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
-        builder.resolve(&self.host, self.address).tls_certs_only([authority]).build().expect("a client")
+        client_builder().resolve(&self.host, self.address).tls_certs_only([authority]).build().expect("a client")
     }
 }
 
@@ -69,7 +83,7 @@ impl Drop for Tunnel {
 #[derive(Clone)]
 struct Upstream {
     client: reqwest::Client,
-    origin: String,
+    to: Arc<OnceLock<String>>,
 }
 
 /// As it came, its `Host` too, with who sent it.
@@ -83,7 +97,8 @@ async fn hand_on(State(upstream): State<Upstream>, request: Request<Body>) -> Re
     headers.remove(header::TRANSFER_ENCODING);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let body = axum::body::to_bytes(body, usize::MAX).await.expect("a whole request");
-    let sent = upstream.client.request(method, format!("{}{path}", upstream.origin)).headers(headers).body(body);
+    let to = upstream.to.get().expect("it leads to a system");
+    let sent = upstream.client.request(method, format!("{to}{path}")).headers(headers).body(body);
     let answer = sent.send().await.expect("an answer");
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status();

@@ -26,8 +26,8 @@ Usage: cargo run [-- OPTIONS]
   --outbound-allow ORIGIN
                        call tools at this origin although it is on this machine or in its network, such as
                        http://localhost:3000; as often as needed
-  --public-url URL     be what a tunnel shows at this https address: a name of the internet, without port and path. The tunnel
-                       leads to the address of --listen. The demo's people get a password that is printed
+  --public-url URL     serve clients on the internet, through a tunnel at this https address: a name without port and path. The
+                       tunnel leads to the address of --listen. The demo's people get a password that is printed
   --env DIR            write what cargo-lambda and `sam local` need to run a function beside this system, at every start
   --supabase URL       let the people of this Supabase project sign in, in place of the demo's
   --supabase-key KEY   its publishable key

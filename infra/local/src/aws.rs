@@ -38,15 +38,10 @@ pub(crate) fn sdk_config(caller: &str, addresses: &Addresses, connector: &Shared
         .build()
 }
 
-/// As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS`, `…_LAMBDA` and `…_SECRETS_MANAGER` would say it.
+/// As each function's environment [`variables`](Addresses::variables) would say it.
 impl LoadServiceConfig for Addresses {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        match (key.env(), key.service_id()) {
-            ("AWS_ENDPOINT_URL", "DynamoDB") => Some(self.dynamo.clone()),
-            ("AWS_ENDPOINT_URL", "KMS") => Some(self.kms.clone()),
-            ("AWS_ENDPOINT_URL", "Lambda") => Some(self.lambda.clone()),
-            ("AWS_ENDPOINT_URL", "Secrets Manager") => Some(self.secrets.clone()),
-            _ => None,
-        }
+        let name = format!("{}_{}", key.env(), key.service_id().replace(' ', "_").to_ascii_uppercase());
+        self.variables().into_iter().find(|(known, _)| *known == name).map(|(_, address)| address.to_owned())
     }
 }

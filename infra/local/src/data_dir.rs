@@ -35,7 +35,7 @@ impl DataDir {
     /// Opens the folder, or makes it.
     pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
         let failed = |error| DataDirError::Failed(path.to_owned(), error);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        create_private(path).map_err(failed)?;
         let lock = path.join("lock");
         let lock = private().truncate(false).open(&lock).map_err(|error| DataDirError::Failed(lock, error))?;
         match lock.try_lock() {
@@ -77,15 +77,24 @@ impl DataDir {
 
     /// Writes a file for its owner's eyes, whole or not at all.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DataDirError> {
-        let (path, draft) = (self.path(name), self.path(&format!("{name}.new")));
-        let write = || {
-            let mut file = private().truncate(true).open(&draft)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)
-        };
-        write().map_err(|error| DataDirError::Failed(path.clone(), error))
+        let path = self.path(name);
+        write_private(&path, bytes).map_err(|error| DataDirError::Failed(path, error))
     }
+}
+
+/// Makes a folder for its owner's eyes, if it is not there.
+pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Writes a file for its owner's eyes, whole or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let mut file = private().truncate(true).open(&draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)
 }
 
 fn private() -> OpenOptions {

@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use serde_json::{Value, json};
+use shared::http::public_paths::PublicPaths;
 
 use crate::aws::Addresses;
+use crate::data_dir::{create_private, write_private};
 use crate::error::LocalError;
 use crate::template::Template;
 
@@ -33,25 +32,28 @@ type Variables = BTreeMap<String, String>;
 pub(crate) fn write(folder: Option<&Path>, template: &Template, addresses: &Addresses) -> Result<(), LocalError> {
     let Some(folder) = folder else { return Ok(()) };
     let failed = |error| LocalError::EnvDir(folder.to_owned(), error);
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    create_private(folder).map_err(failed)?;
 
     let mut all = Variables::new();
     for definition in template.functions()? {
         let variables = with_endpoints(definition.variables, addresses);
         let file = folder.join(format!("{}.env", definition.binary));
-        write_file(&file, &dotenv(&with_credentials(variables.clone()))).map_err(failed)?;
+        write_private(&file, dotenv(&with_credentials(variables.clone())).as_bytes()).map_err(failed)?;
         all.extend(variables);
     }
-    write_file(&folder.join("functions.env"), &dotenv(&with_credentials(all))).map_err(failed)?;
+    write_private(&folder.join("functions.env"), dotenv(&with_credentials(all)).as_bytes()).map_err(failed)?;
 
-    let (template, addresses) = (template.with(&[("Issuer", SAM_ISSUER)])?, by_name(addresses));
+    // Nothing stands in front of it there: what this system's own gateway rewrites, and what a tunnel adds, nobody does.
+    let (admin, auth) = (PublicPaths::ADMIN, PublicPaths::AUTH);
+    let here = [("Issuer", SAM_ISSUER), ("AdminPath", admin), ("AuthPath", auth), ("ClientAddress", "gateway")];
+    let (template, addresses) = (template.with(&here)?, by_name(addresses));
     let mut of_functions = serde_json::Map::new();
     for definition in template.functions()? {
         of_functions.insert(definition.logical_id, json!(with_endpoints(definition.variables, &addresses)));
     }
     let sam_template = template.for_sam_local(&of_functions)?;
-    write_file(&folder.join("sam-env.json"), &pretty(&Value::Object(of_functions))).map_err(failed)?;
-    write_file(&folder.join("sam-template.json"), &pretty(&sam_template)).map_err(failed)
+    write_private(&folder.join("sam-env.json"), pretty(&Value::Object(of_functions)).as_bytes()).map_err(failed)?;
+    write_private(&folder.join("sam-template.json"), pretty(&sam_template).as_bytes()).map_err(failed)
 }
 
 /// A container has a loopback of its own. The name can be given another address there, and this machine's addresses cannot.
@@ -84,14 +86,6 @@ fn dotenv(variables: &Variables) -> String {
 
 fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
-}
-
-/// Whole or not at all: a program may be about to read the one before.
-fn write_file(path: &Path, text: &str) -> io::Result<()> {
-    let draft = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(&draft, path)
 }
 
 #[cfg(test)]

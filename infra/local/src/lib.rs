@@ -19,6 +19,7 @@
 //! | [`demo`], `demo_tools`, [`demo_function`] | people, tenants and tools to try |
 //! | [`project`], [`member`] | a Supabase project of one's own in place of the fake Supabase, and its people's places |
 //! | `env_files` | what cargo-lambda and `sam local` are told to run a function beside it |
+//! | [`front`] | what stands in front of it, if anything does |
 //! | [`public_url`], `system_secrets` | a system that a tunnel shows on the internet |
 //! | `unreachable_tools` | tools of a workspace file that cannot be called, told at the start |
 //! | [`attempts`] | attempts to connect, reported as they end |
@@ -34,6 +35,7 @@ pub mod demo_function;
 mod demo_tools;
 mod env_files;
 pub mod error;
+pub mod front;
 mod function;
 mod gateway;
 mod in_process;
@@ -56,7 +58,6 @@ mod unreachable_tools;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::iter;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,6 +94,7 @@ use aws::Addresses;
 use data_dir::DataDir;
 use demo::{Demo, DemoPasswords};
 use error::LocalError;
+use front::Front;
 use function::Program;
 use gateway::Gateway;
 use gateway::endpoint::Endpoint;
@@ -106,7 +108,6 @@ use log_subscription::{AuditSubscriber, LogSubscription};
 use member::{Member, ProjectMember};
 use process::{OnLine, ProcessPool};
 use project::Project;
-use public_url::PublicUrl;
 use scheduled_function::ScheduledFunction;
 use system_secrets::SystemSecrets;
 use table_faults::TableFaults;
@@ -121,9 +122,8 @@ use unreachable_tools::UnreachableTools;
 pub struct Options {
     /// Where it listens; port 0 is any free one. Loopback only.
     pub listen: SocketAddr,
-    /// The origin of a proxy in front, which is the issuer then. It passes on what is below `AdminPath` and `AuthPath` to what is below
-    /// `/admin` and `/auth`. Without one the gateway does.
-    pub proxy: Option<String>,
+    /// What stands in front of it.
+    pub front: Front,
     /// Where it keeps what it knows.
     pub data: Data,
     /// Where the tables are, if not in here: `http://…` of moto or DynamoDB Local. Made there if they are not.
@@ -160,12 +160,11 @@ pub struct Options {
     pub programs: Option<Programs>,
     /// What kind of key signs. KMS has one of each kind.
     pub key_spec: KeySpec,
-    /// Origins that tenants' tools and clients' metadata documents may have although they are on this machine.
-    pub outbound_allow: Vec<String>,
-    /// The same for tools alone. Anybody may name a metadata document, and nobody is to reach this machine's programs by one.
+    /// Origins that clients' metadata documents may have although they are on this machine: `ClientMetadataAllow`.
+    pub document_origins: Vec<String>,
+    /// Those that tenants' tools may have: `OutboundAllow`. Anybody may name a metadata document, and nobody is to reach this machine's
+    /// programs by one.
     pub tool_origins: Vec<AllowedOrigin>,
-    /// Where a tunnel shows it on the internet, if one does.
-    pub public_url: Option<PublicUrl>,
     /// Where to write what cargo-lambda and `sam local` need, if anywhere.
     pub env_dir: Option<PathBuf>,
     /// Parameters of the template, over what they are here otherwise: `LoginUrl`, `AllowedOrigins` and so on.
@@ -196,7 +195,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            proxy: None,
+            front: Front::Nothing,
             data: Data::Memory,
             dynamo: None,
             table_faults: None,
@@ -215,9 +214,8 @@ impl Default for Options {
             in_process: false,
             programs: None,
             key_spec: KeySpec::Rsa2048,
-            outbound_allow: Vec::new(),
+            document_origins: Vec::new(),
             tool_origins: Vec::new(),
-            public_url: None,
             env_dir: None,
             parameters: BTreeMap::new(),
         }
@@ -304,9 +302,9 @@ impl System {
         let (folder, initialized) = open_data_dir(&options)?;
         let gateway_listener = Listener::bind(options.listen).await?;
         let local_origin = gateway_listener.origin();
-        let issuer = options.public_url.as_ref().map(PublicUrl::origin).or(options.proxy.as_deref());
-        let issuer = issuer.unwrap_or(&local_origin).to_owned();
-        let system_secrets = SystemSecrets::of(options.public_url.is_some(), folder.as_deref(), MEMBERSHIP_SECRET)?;
+        let issuer = options.front.origin().unwrap_or(&local_origin).to_owned();
+        let is_public = options.front.public_url().is_some();
+        let system_secrets = SystemSecrets::of(is_public, folder.as_deref(), MEMBERSHIP_SECRET)?;
         let paths = public_paths(&options.parameters)?;
         let mut servers = Servers::new();
 
@@ -330,8 +328,8 @@ impl System {
             .then(|| InProcessConnector::new(&database, table_faults.as_ref(), &kms));
         let ([operators, client], interceptor) = clients(in_process, options.interceptor);
         let mcp_url = template.parameter("ResourceUrl").map_or_else(|| format!("{issuer}{PATH}"), str::to_owned);
-        let (told, project) = (options.demo.then_some(passwords), options.project.as_ref());
-        write_running_file(folder.as_deref(), (&mcp_url, &paths), &sign_in, &services, &template, told)?;
+        let (demo_passwords, project) = (options.demo.then_some(passwords), options.project.as_ref());
+        write_running_file(folder.as_deref(), (&mcp_url, &paths), &sign_in, &services, &template, demo_passwords)?;
         let tables = template.table_variables()?;
         let operator = operator(tables.clone(), &aws::sdk_config("operator", &services, &operators), &options.clock);
         let (demo, memberships) =
@@ -357,9 +355,9 @@ impl System {
         begin_faults(table_faults.as_ref(), options.table_faults);
         env_files::write(options.env_dir.as_deref(), &deployed.template, &services)?;
         let (clock, renames_challenge) = (options.clock, options.rename_challenge);
-        let (set, dropped, public_url) = (options.set_headers, options.drop_headers, options.public_url);
-        let paths_here = if options.proxy.is_some() { PublicPaths::default() } else { paths.clone() };
-        let gateway = Gateway { routes, paths: paths_here, clock, renames_challenge, set, dropped, public_url };
+        let (set, dropped, front) = (options.set_headers, options.drop_headers, options.front);
+        let paths_here = if matches!(front, Front::Proxy(_)) { PublicPaths::default() } else { paths.clone() };
+        let gateway = Gateway { routes, paths: paths_here, clock, renames_challenge, set, dropped, front };
         let gateway = Arc::new(gateway);
         servers.serve_api(gateway_listener, &Arc::clone(&gateway).router());
 
@@ -421,6 +419,12 @@ impl System {
     #[must_use]
     pub fn local_origin(&self) -> &str {
         &self.local_origin
+    }
+
+    /// Whether a tunnel shows it on the internet.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.gateway.front.public_url().is_some()
     }
 
     /// What deliveries to `/hooks/membership` are signed with.
@@ -749,7 +753,7 @@ fn template_of(
     tool_origins: &[String],
     secrets: &SystemSecrets,
 ) -> Result<Template, TemplateError> {
-    let (tool_origins, document_origins) = (tool_origins.join(","), options.outbound_allow.join(","));
+    let (tool_origins, document_origins) = (tool_origins.join(","), options.document_origins.join(","));
     let parameters = [
         ("Issuer", issuer),
         ("ProductName", "Amble"),
@@ -760,9 +764,12 @@ fn template_of(
         ("OutboundAllow", tool_origins.as_str()),
         ("ClientMetadataAllow", document_origins.as_str()),
         ("ToolFunctions", if options.demo { demo_function::ARN } else { "" }),
+        ("MembershipSecrets", secrets.membership.as_str()),
+        // Whoever comes by a tunnel has the tunnel's address: who they are, it adds.
+        ("ClientAddress", if options.front.public_url().is_some() { "forwarded" } else { "gateway" }),
     ];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let parameters = parameters.into_iter().chain(secrets.parameters()).chain(options.parameters.clone());
+    let parameters = parameters.into_iter().chain(options.parameters.clone());
     Template::new(&options.stack, parameters.collect(), KeyArns::of(options.key_spec))
 }
 
@@ -843,7 +850,7 @@ struct ServedTools {
 
 /// Serves the demo's tools, one by URL and one by ARN, and reads the files; nothing without the demo.
 async fn serve_tools(options: &Options, servers: &mut Servers, lambda: &Lambda) -> Result<ServedTools, LocalError> {
-    let mut origins = options.outbound_allow.clone();
+    let mut origins = Vec::new();
     let mut files = Vec::new();
     if options.demo {
         lambda.deploy(demo_function::ARN, demo_function::count_words);
@@ -1025,23 +1032,25 @@ async fn serve_sign_in(
     }
     let of_the_demo = options.demo.then(|| demo::people(passwords)).into_iter().flatten();
     let people = options.people.iter().cloned().chain(of_the_demo).collect();
-    let of_sam = options.env_dir.is_some().then_some(env_files::SAM_ISSUER);
-    let issuers: Vec<_> = iter::once(issuer).chain(of_sam).collect();
-    serve_supabase(next_port(options.listen), people, (&issuers, paths), &options.clock, folder, servers).await
+    let ours = [(issuer, paths)].into_iter();
+    let of_sam = PublicPaths::default();
+    let all = ours.chain(options.env_dir.is_some().then_some((env_files::SAM_ISSUER, &of_sam)));
+    let allow_list = all.map(|(issuer, paths)| format!("{issuer}{}", paths.auth("/callback**"))).collect();
+    serve_supabase(next_port(options.listen), people, (issuer, allow_list), &options.clock, folder, servers).await
 }
 
 /// The fake Supabase, served at `at`, or at any free port if that one is taken.
 async fn serve_supabase(
     at: SocketAddr,
     people: Vec<Person>,
-    (issuers, paths): (&[&str], &PublicPaths),
+    (site_url, allow_list): (&str, Vec<String>),
     clock: &Clock,
     folder: Option<&Arc<DataDir>>,
     servers: &mut Servers,
 ) -> Result<SignIn, LocalError> {
     let (listener, taken_port) = Listener::bind_or_any(at).await?;
     let url = listener.origin();
-    let supabase = open_supabase(people, (issuers, paths), &url, clock, folder.map(Arc::as_ref))?;
+    let supabase = open_supabase(people, (site_url, allow_list), &url, clock, folder.map(Arc::as_ref))?;
     servers.serve(listener, &supabase.router());
     if let Some(folder) = folder {
         persist_while_serving(&supabase, folder, servers);
@@ -1049,10 +1058,10 @@ async fn serve_supabase(
     Ok(SignIn { supabase: Some(supabase), url, publishable_key: PUBLISHABLE_KEY.to_owned(), taken_port })
 }
 
-/// The first of `issuers` is where people land who asked for another place.
+/// `site_url` is where people land who asked for a place that is not in `allow_list`.
 fn open_supabase(
     people: Vec<Person>,
-    (issuers, paths): (&[&str], &PublicPaths),
+    (site_url, allow_list): (&str, Vec<String>),
     url: &str,
     clock: &Clock,
     folder: Option<&DataDir>,
@@ -1060,8 +1069,8 @@ fn open_supabase(
     let seed = Seed { people, providers: vec!["google".to_owned(), "github".to_owned()] };
     let site = Site {
         url: url.to_owned(),
-        site_url: issuers.first().copied().unwrap_or_default().to_owned(),
-        allow_list: issuers.iter().map(|issuer| format!("{issuer}{}", paths.auth("/callback**"))).collect(),
+        site_url: site_url.to_owned(),
+        allow_list,
         publishable_key: PUBLISHABLE_KEY.to_owned(),
         secret_key: Secret::from(SECRET_KEY),
     };

@@ -12,6 +12,7 @@ use arguments::{Arguments, Command, HELP};
 use fakes::captcha::Captcha;
 use local::attempts::AttemptReporter;
 use local::demo::Demo;
+use local::front::Front;
 use local::member::ProjectMember;
 use local::{Options, System, log_subscription};
 use serde::Serialize;
@@ -68,7 +69,8 @@ async fn run(arguments: Arguments, dynamo: Option<String>, attempts: &AttemptRep
     } = arguments;
     let parameters = captcha.iter().flat_map(captcha_parameters).chain(paths).collect();
     let options = Options { listen, data, dynamo, demo: true, project, workspace, ..Options::default() };
-    let options = Options { tool_origins, public_url, env_dir: env_dir.clone(), ..options };
+    let front = public_url.map_or(Front::Nothing, Front::Tunnel);
+    let options = Options { tool_origins, front, env_dir: env_dir.clone(), ..options };
     let system = System::start(Options { rename_challenge, parameters, ..options })
         .await
         .map_err(|failure| failure.to_string())?;
@@ -96,7 +98,7 @@ fn readable(system: &System, rename_challenge: bool, env_dir: Option<&Path>) -> 
     let mcp_url = system.mcp_url();
     let mut text =
         format!("\nAmble Connect is running. Add this URL to an MCP client as a custom connector:\n\n  {mcp_url}\n\n");
-    if is_public(system) {
+    if system.is_public() {
         let origin = system.local_origin();
         let _ = write!(text, "The tunnel must lead to {origin}, which is on this machine alone.\n\n");
     }
@@ -119,11 +121,6 @@ fn readable(system: &System, rename_challenge: bool, env_dir: Option<&Path>) -> 
     }
     text += "\nCtrl-C stops it.\n\n";
     text
-}
-
-/// Whether a tunnel shows it on the internet.
-fn is_public(system: &System) -> bool {
-    system.issuer() != system.local_origin()
 }
 
 fn who_of_the_demo(system: &System, demo: &Demo) -> String {
@@ -194,7 +191,7 @@ fn machine_readable(system: &System) -> Result<String, String> {
     let line = Line {
         mcp_url: system.mcp_url(),
         issuer: system.issuer(),
-        local_origin: is_public(system).then(|| system.local_origin()),
+        local_origin: system.is_public().then(|| system.local_origin()),
         supabase_url: system.supabase_url(),
         demo: system.demo(),
         project: system.demo().is_none().then_some(project),

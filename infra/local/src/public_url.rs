@@ -1,8 +1,8 @@
 //! The https address at which a tunnel shows a local system to clients on the internet.
 
-use shared::oauth::issuer::Issuer;
 use shared::oauth::vouched_hosts::is_loopback;
-use url::{Host, Url};
+use shared::outbound::origin;
+use url::Host;
 
 /// An https origin on port 443 whose host is a public name. It is the issuer of a system that has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,17 +16,11 @@ impl PublicUrl {
     /// name that only this machine has: no client on the internet would find it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let url = Url::parse(text).ok()?;
-        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        let named = url.username().is_empty() && url.password().is_none();
-        let Host::Domain(host) = url.host()? else { return None };
-        let public = host.contains('.') && !host.ends_with('.') && !is_loopback(host);
-        if url.scheme() != "https" || url.port().is_some() || !bare || !named || !public {
-            return None;
-        }
-        let origin = url.origin().ascii_serialization();
-        Issuer::parse(&origin)?;
-        Some(Self { host: host.to_owned(), origin })
+        let origin = origin(text.strip_suffix('/').unwrap_or(text))?;
+        let host = origin.strip_prefix("https://")?.to_owned();
+        let is_name = matches!(Host::parse(&host), Ok(Host::Domain(_)));
+        let is_public = is_name && host.contains('.') && !host.ends_with('.') && !is_loopback(&host);
+        is_public.then_some(Self { origin, host })
     }
 
     /// As clients compare it: no slash at its end.

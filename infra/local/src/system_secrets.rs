@@ -14,7 +14,6 @@ pub(crate) struct SystemSecrets {
     pub(crate) passwords: DemoPasswords,
     /// What deliveries of the membership feed are signed with. Whoever knows it makes anybody a member.
     pub(crate) membership: String,
-    is_public: bool,
 }
 
 /// Holds the password of the demo's people.
@@ -28,19 +27,12 @@ impl SystemSecrets {
     pub(crate) fn of(is_public: bool, folder: Option<&DataDir>, well_known: &str) -> Result<Self, LocalError> {
         if !is_public {
             let membership = well_known.to_owned();
-            return Ok(Self { passwords: DemoPasswords::WellKnown, membership, is_public });
+            return Ok(Self { passwords: DemoPasswords::WellKnown, membership });
         }
         let password = kept(folder, PASSWORD_FILE, || to_text(Secret::<12>::random().expose()))?;
         let new = || format!("whsec_{}", STANDARD.encode(Secret::<32>::random().expose()));
         let membership = kept(folder, MEMBERSHIP_FILE, new)?;
-        Ok(Self { passwords: DemoPasswords::Generated(password), membership, is_public })
-    }
-
-    /// The parameters of the template that it decides. Whoever comes by a tunnel has the tunnel's address: who they are, it adds.
-    pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, String)> + use<> {
-        let client_address = if self.is_public { "forwarded" } else { "gateway" };
-        let parameters = [("MembershipSecrets", self.membership.as_str()), ("ClientAddress", client_address)];
-        parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter()
+        Ok(Self { passwords: DemoPasswords::Generated(password), membership })
     }
 }
 

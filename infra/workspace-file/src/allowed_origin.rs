@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use url::Url;
+use shared::outbound::origin;
 
 use crate::reader::{Entry, Reader};
 use crate::yaml::{Node, Value};
@@ -21,15 +21,10 @@ use crate::yaml::{Node, Value};
 pub struct AllowedOrigin(String);
 
 impl AllowedOrigin {
-    /// An origin of http or https. A comma separates them in the parameter, so none is in one.
+    /// An origin of http or https, with or without a slash at its end. A comma separates them in the parameter, so none is in one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let url = Url::parse(text).ok()?;
-        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        let named = url.has_host() && url.username().is_empty() && url.password().is_none();
-        let origin = url.origin().ascii_serialization();
-        let allowed = bare && named && matches!(url.scheme(), "http" | "https") && !origin.contains(',');
-        allowed.then_some(Self(origin))
+        origin(text.strip_suffix('/').unwrap_or(text)).filter(|origin| !origin.contains(',')).map(Self)
     }
 
     /// As the guard compares it.

@@ -12,12 +12,14 @@
 mod next;
 mod nginx;
 
-use std::sync::LazyLock;
+use std::collections::BTreeSet;
+use std::sync::{LazyLock, Mutex};
 
-use local::Options;
+use local::{Options, front};
 use reqwest::{Method, RequestBuilder};
 use shared::http::public_paths::PublicPaths;
 
+use crate::tunnel::Tunnel;
 use nginx::Nginx;
 
 /// Where the console and the sign-in page are.
@@ -44,6 +46,9 @@ static PLACEMENT: LazyLock<Option<Placement>> = LazyLock::new(|| {
     })
 });
 
+/// Where the systems are that are where their tests want them, whatever `PLACEMENT` says.
+static UNPLACED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
 /// What is in front of one system.
 pub(crate) enum Front {
     /// Nothing, or what a test has put there itself.
@@ -52,15 +57,21 @@ pub(crate) enum Front {
     Moved,
     Nginx(Nginx),
     Next,
+    /// What shows it on the internet, as the test wants it.
+    Tunnel(Tunnel),
 }
 
 impl Front {
     /// Of a system with these options, which learn of it. A test that says itself where its system is has it there.
     pub(crate) fn of(options: &mut Options) -> Self {
         let own = ["Issuer", "ResourceUrl", "AdminPath", "AuthPath"];
-        let has_own = options.proxy.is_some() || options.public_url.is_some();
-        if has_own || own.into_iter().any(|name| options.parameters.contains_key(name)) {
-            return Self::Nothing;
+        match &options.front {
+            front::Front::Tunnel(url) => return Self::Tunnel(Tunnel::open(url.host())),
+            front::Front::Proxy(_) => return Self::Nothing,
+            front::Front::Nothing if own.into_iter().any(|name| options.parameters.contains_key(name)) => {
+                return Self::Nothing;
+            }
+            front::Front::Nothing => {}
         }
         let Some(placement) = *PLACEMENT else { return Self::Nothing };
         for (name, path) in [("AdminPath", ADMIN), ("AuthPath", AUTH)] {
@@ -75,7 +86,7 @@ impl Front {
             }
             Placement::Next => (Self::Next, next::origin(), "unknown"),
         };
-        options.proxy = Some(origin);
+        options.front = front::Front::Proxy(origin);
         options.parameters.entry("ClientAddress".to_owned()).or_insert_with(|| client_address.to_owned());
         front
     }
@@ -86,11 +97,21 @@ impl Front {
             Self::Nothing | Self::Moved => {}
             Self::Nginx(nginx) => nginx.start(address).await,
             Self::Next => next::dispatch().await,
+            Self::Tunnel(tunnel) => tunnel.lead_to(address),
         }
     }
 
-    fn is_there(&self) -> bool {
-        !matches!(self, Self::Nothing)
+    /// A client that reaches what is in front.
+    pub(crate) fn client(&self) -> reqwest::Client {
+        match self {
+            Self::Tunnel(tunnel) => tunnel.client(),
+            _ => client_builder().build().expect("a client"),
+        }
+    }
+
+    /// Whether the console and the sign-in page are elsewhere.
+    const fn moves_paths(&self) -> bool {
+        matches!(self, Self::Moved | Self::Nginx(_) | Self::Next)
     }
 }
 
@@ -106,10 +127,13 @@ pub struct HttpClient {
 
 impl HttpClient {
     /// To the system at `address`, which is reached at `origin`.
-    pub(crate) fn new(client: reqwest::Client, front: &Front, origin: &str, address: &str) -> Self {
-        let moved_at = front.is_there().then(|| origin.to_owned());
+    pub(crate) fn new(front: &Front, origin: &str, address: &str) -> Self {
+        let moved_at = front.moves_paths().then(|| origin.to_owned());
+        if moved_at.is_none() && PLACEMENT.is_some() {
+            UNPLACED.lock().expect("unpoisoned").extend([origin, address].map(str::to_owned));
+        }
         let system = matches!(front, Front::Next).then(|| port(address).to_owned());
-        Self { client, moved_at, system }
+        Self { client: front.client(), moved_at, system }
     }
 
     /// GET.
@@ -149,18 +173,9 @@ impl HttpClient {
         }
     }
 
-    /// The fields of a form as a page of that host has them.
-    pub(crate) fn placed_fields(&self, fields: &[(String, String)]) -> Vec<(String, String)> {
-        let is_moved = self.moved_at.is_some();
-        let field = |(name, value): &(String, String)| {
-            let value = if is_moved && name == "next" {
-                moved_next(&format!("next={value}")).split_off(5)
-            } else {
-                value.clone()
-            };
-            (name.clone(), value)
-        };
-        fields.iter().map(field).collect()
+    /// The body of a form as a page of that host sends it.
+    pub(crate) fn placed_form(&self, body: String) -> String {
+        if self.moved_at.is_some() { moved_next(&body) } else { body }
     }
 }
 
@@ -181,7 +196,7 @@ fn moved_next(query: &str) -> String {
 /// # Panics
 /// When it leads to the product's own console or sign-in page.
 pub(crate) fn as_tests_say(text: &str, origin: &str, leads: bool) -> String {
-    if PLACEMENT.is_none() {
+    if PLACEMENT.is_none() || UNPLACED.lock().expect("unpoisoned").contains(origin) {
         return text.to_owned();
     }
     if leads {
@@ -198,6 +213,11 @@ pub(crate) fn as_tests_say(text: &str, origin: &str, leads: bool) -> String {
         }
     }
     text
+}
+
+/// A client that follows no redirect, and asks nobody on the way.
+pub(crate) fn client_builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy()
 }
 
 fn paths() -> PublicPaths {

@@ -87,7 +87,7 @@ async fn client_with_keys_is_registered_and_used() {
     let documents = MetadataDocumentHost::serve().await;
     let test_system = TestSystem::with(|options| {
         options.clock = Clock::system();
-        options.outbound_allow.push(documents.origin().to_owned());
+        options.document_origins.push(documents.origin().to_owned());
     })
     .await;
     let (amble, key, folder) = (Amble::of(&test_system), ClientKey::rsa("one"), TempDir::new("keys"));
@@ -469,7 +469,7 @@ async fn blocked_host_shuts_out_every_client_there() {
 async fn blocked_metadata_document_is_not_fetched() {
     let documents = test_system::metadata_document_host::MetadataDocumentHost::serve().await;
     let test_system = TestSystem::with(|options| {
-        options.outbound_allow.push(documents.origin().to_owned());
+        options.document_origins.push(documents.origin().to_owned());
         options.clock = Clock::system();
     })
     .await;

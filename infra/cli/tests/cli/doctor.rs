@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use local::front::Front;
 use local::{Data, Options, System};
 use serde_json::{Value, json};
 use shared::clock::{Clock, Timestamp};
@@ -371,7 +372,7 @@ async fn console_that_the_proxy_does_not_lead_to_is_named() {
         let proxy = ResponseProxy::start_with(|options, origin| {
             options.data = Data::Directory(folder.0.clone());
             options.parameters.insert("AdminPath".to_owned(), "/connect/admin".to_owned());
-            options.proxy = (!rewrites).then(|| origin.to_owned());
+            options.front = if rewrites { Front::Nothing } else { Front::Proxy(origin.to_owned()) };
         })
         .await;
         let ended = amble().run(&["doctor", &format!("--local={}", folder.0.display()), "--json"]).await;

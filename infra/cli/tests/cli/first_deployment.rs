@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use local::front::Front;
 use local::{Options, System};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,8 +31,8 @@ impl RawProxy {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
-        let proxy = Some(origin.clone());
-        let system = System::start(Options { demo: true, proxy, ..Options::default() }).await.unwrap();
+        let front = Front::Proxy(origin.clone());
+        let system = System::start(Options { demo: true, front, ..Options::default() }).await.unwrap();
         let to = system.local_origin().strip_prefix("http://").unwrap().to_owned();
         let plant: Arc<Mutex<Option<PlantedAnswer>>> = Arc::default();
         let planted = Arc::clone(&plant);

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
+use local::front::Front;
 use local::{Options, System};
 
 /// The front, and the system behind it.
@@ -46,7 +47,7 @@ pub(crate) struct Answer {
 
 impl ResponseProxy {
     pub(crate) async fn start() -> Self {
-        Self::start_with(|options, origin| options.proxy = Some(origin.to_owned())).await
+        Self::start_with(|options, origin| options.front = Front::Proxy(origin.to_owned())).await
     }
 
     /// Of a system with such options; the front's origin is told.

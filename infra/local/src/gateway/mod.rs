@@ -25,6 +25,7 @@ use event::{EventContext, PublishedEndpoint};
 use raw_query::Peer;
 use route::Routes;
 
+use crate::front::Front;
 use crate::public_url::PublicUrl;
 
 /// Request line and headers together, in bytes.
@@ -46,8 +47,8 @@ pub(crate) struct Gateway {
     pub(crate) set: &'static [(&'static str, &'static str)],
     /// Headers of answers that it takes away.
     pub(crate) dropped: &'static [&'static str],
-    /// Where a tunnel shows it on the internet.
-    pub(crate) public_url: Option<PublicUrl>,
+    /// What stands in front of it: a tunnel shows it under a host of its own.
+    pub(crate) front: Front,
 }
 
 impl Gateway {
@@ -104,7 +105,7 @@ impl Gateway {
     fn endpoint<'a>(&'a self, authority: &'a str) -> Option<PublishedEndpoint<'a>> {
         let host = host_of(authority)?;
         let is_loopback = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
-        match self.public_url.as_ref().map(PublicUrl::host) {
+        match self.front.public_url().map(PublicUrl::host) {
             Some(public) if is_loopback || host.eq_ignore_ascii_case(public) => {
                 Some(PublishedEndpoint { host: public, scheme: "https", port: "443" })
             }
@@ -175,9 +176,9 @@ mod tests {
     use super::*;
 
     fn gateway(routes: Routes, public_url: Option<&str>) -> Gateway {
-        let public_url = public_url.map(|url| PublicUrl::parse(url).unwrap());
+        let front = public_url.map_or(Front::Nothing, |url| Front::Tunnel(PublicUrl::parse(url).unwrap()));
         let (paths, clock) = (PublicPaths::default(), Clock::system());
-        Gateway { routes, paths, clock, renames_challenge: false, set: &[], dropped: &[], public_url }
+        Gateway { routes, paths, clock, renames_challenge: false, set: &[], dropped: &[], front }
     }
 
     async fn answer_to(request: axum::http::request::Builder, body: Vec<u8>) -> (u16, String) {
