@@ -17,6 +17,7 @@ const SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:supab
 const KEY: &str = "sb_secret_local";
 const HERE: &str = "198.51.100.7";
 const THERE: &str = "198.51.100.8";
+const ELSEWHERE: &str = "198.51.100.9";
 /// What Supabase gives each address at once, here less than we do.
 const BURST: usize = 3;
 
@@ -50,9 +51,11 @@ async fn sign_in_from(person: &Person<'_>, password: &str, address: &str) -> Htt
     person.follow_redirects(answer).await
 }
 
-/// Guesses as often as Supabase lets one address; whether one more is refused by Supabase.
+/// Guesses as often as Supabase lets one address; whether one more is refused by Supabase. Before that one guess elsewhere shows `login`
+/// that no captcha is demanded.
 async fn is_limited(test_system: &TestSystem, hop: &str) -> bool {
     let eve = test_system.person(ANA);
+    sign_in_from(&eve, "guessed", ELSEWHERE).await;
     for _ in 0..BURST {
         let page = sign_in_from(&eve, "guessed", hop).await;
         assert!(!page.body.contains("Too many attempts"), "{page:?}");
@@ -102,7 +105,9 @@ async fn secret_key_is_read_by_login_alone_once_in_minutes() {
 
     test_system.connect(ANA, "acme", "skills:read").await;
     assert_eq!(read(), [] as [AwsAction; 0], "whose address is not known, and what is no sign-in, takes no key");
-    for (later, expected) in [(0, vec![by_login.clone()]), (0, vec![]), (299, vec![]), (1, vec![by_login])] {
+    // That sign-in showed that no captcha is demanded. The first of each further minute goes without the key, to see it again.
+    for (later, expected) in [(0, vec![by_login.clone()]), (0, vec![]), (299, vec![]), (0, vec![]), (1, vec![by_login])]
+    {
         test_system.advance(later);
         assert!(can_sign_in(&test_system, THERE).await);
         assert_eq!(read(), expected, "{later}");
@@ -167,4 +172,48 @@ async fn captcha_is_judged_although_there_is_a_secret_key() {
     assert!(!send("made-up").await.body.contains("You are signed in"));
     assert!(send(&captcha.token()).await.body.contains("You are signed in"));
     assert!(!calls.made().iter().any(|call| call.action.starts_with("secretsmanager:")));
+}
+
+/// A project demands a captcha, and the deployment has none: a secret key must not open what Supabase refuses. Where the project demands
+/// one from now on, it counts within a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn secret_key_takes_no_captcha_away() {
+    let test_system = forwarding_system(|_| {}).await;
+    let demand = |captcha| test_system.supabase().configure(|config| config.captcha = captcha);
+    let ana = test_system.person(ANA);
+    let mails = || test_system.supabase().inbox(ANA).len();
+    let mail = async || {
+        let form = Form::find(&ana.open("/auth/login").await, "password").unwrap();
+        let form = Form { action: "/auth/login/code".to_owned(), ..form.without("password") };
+        let headers = [("sec-fetch-site", "same-origin"), ("x-forwarded-for", HERE)];
+        ana.submit_with(&form.with("email", ANA), &headers).await
+    };
+
+    demand(Some(Captcha::new()));
+    for _ in 0..3 {
+        assert!(!can_sign_in(&test_system, HERE).await);
+        mail().await;
+    }
+    // What Supabase says before it looks for a captcha shows nothing of it.
+    test_system.supabase().set_rate_limited(true);
+    assert!(!can_sign_in(&test_system, HERE).await);
+    test_system.supabase().set_rate_limited(false);
+    assert!(!can_sign_in(&test_system, HERE).await);
+    assert_eq!(mails(), 0);
+
+    demand(None);
+    assert!(can_sign_in(&test_system, HERE).await);
+    demand(Some(Captcha::new()));
+    test_system.advance(59);
+    assert!(can_sign_in(&test_system, HERE).await, "not known yet");
+    test_system.advance(1);
+    for _ in 0..2 {
+        assert!(!can_sign_in(&test_system, HERE).await);
+        mail().await;
+    }
+    assert_eq!(mails(), 0);
+
+    demand(None);
+    mail().await;
+    assert_eq!(mails(), 1);
 }

@@ -202,9 +202,12 @@ fn documents_show_the_mail_template() {
 
     // A code, and a link that comes back to us with its hash, in mails of ours alone; in all others what was there.
     let (ours, others) = template.split_once("{{ else }}").unwrap();
-    for part in ["\"ISSUER/auth/callback\"", "{{ .Token }}", "\"{{ .RedirectTo }}&token_hash={{ .TokenHash }}\""] {
+    for part in ["\"CALLBACK\"", "{{ .Token }}", "\"{{ .RedirectTo }}&token_hash={{ .TokenHash }}\""] {
         assert!(ours.contains(part) && !others.contains(part), "{part}");
     }
+    // Where our page is, the deployment says: `AuthPath` moves it.
+    assert!(!template.contains("/auth"), "{template}");
+    assert!(page.contains("Replace `CALLBACK` by the output `NextSupabase` without the `**` at its end."));
     assert!(others.contains("{{ .ConfirmationURL }}") && !ours.contains(".ConfirmationURL"));
     assert!(others.trim_end().ends_with("{{ end }}"));
 }

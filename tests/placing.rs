@@ -170,6 +170,27 @@ async fn provider_returns_to_the_moved_callback() {
     assert!(leaving.body.contains(&callback), "{leaving:?}");
 }
 
+/// The template of the mail knows our mails by where they lead: to the output `NextSupabase`, without the `**` at its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_in_mail_leads_to_the_moved_callback() {
+    let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml")).expect("a file");
+    assert!(template.contains("Value: !Sub ${Issuer}${AuthPath}/callback**"), "another NextSupabase");
+    let test_system = with_moved_paths().await;
+    let callback = test_system.at("/product/account/callback");
+    let of_template = callback.clone();
+    test_system.supabase().configure(|config| config.callback_of_template = Some(of_template));
+    let ana = test_system.person(ANA);
+    let form = Form::find(&ana.open("/product/account/login").await, "password").expect("a form");
+    let form = Form { action: "/product/account/login/code".to_owned(), ..form.without("password") };
+    ana.submit(&form.with("email", ANA)).await;
+
+    let link = test_system.supabase().inbox(ANA).pop().expect("a mail").link;
+    assert!(link.starts_with(&format!("{callback}?flow=")) && link.contains("&token_hash="), "{link}");
+    let button = Form::find(&ana.open_following_redirects(&link).await, "token_hash").expect("a button");
+    assert_eq!(button.action, "/product/account/login/link");
+    assert!(ana.submit_and_follow(&button).await.body.contains("You are signed in"));
+}
+
 /// They belong to the product.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_at_the_former_paths() {

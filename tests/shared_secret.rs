@@ -189,6 +189,10 @@ async fn keys_that_cannot_be_had_are_asked_for_once_a_second() {
         assert_eq!(test_system.supabase().request_count(JWKS) - before, 1);
         test_system.advance(1);
     }
+    // No stranger caused it, so it is a failure that the alarm of 5xx hears of.
+    let lines = test_system.lines().into_iter().filter(|line| line["target"] == "request" && line["status"] == 503);
+    let unasked: Vec<_> = lines.map(|line| line.get("Unasked").cloned()).collect();
+    assert_eq!(unasked, vec![None; 12]);
 
     test_system.supabase().set_path_down(JWKS, false);
     assert!(is_consent(&ana.open(&url).await));

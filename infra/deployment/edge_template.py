@@ -2,14 +2,14 @@
 
 import copy
 import fnmatch
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
-from cfnlint.api import ManualArgs, lint
 from samcli.yamlhelper import yaml_parse
 
+import cloudformation
+import declared_parameters
 import recorded_requests
 from intrinsics import Deployment
 from recorded_requests import Request
@@ -38,30 +38,24 @@ ERRORS = {400, 403, 404, 405, 414, 500, 501, 502, 503, 504}
 
 
 def the_edge_finds_cloudformation_content(_):
-    for match in lint(json.dumps(read(), indent=1), config=ManualArgs(regions=["us-east-1"])):
-        yield f"{match.rule.id} {match.message} ({'/'.join(map(str, match.path or []))})"
-    template = read()
-    grouped = [p for g in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"] for p in g["Parameters"]]
-    if sorted(grouped) != sorted(template["Parameters"]):
-        yield "the groups in Metadata do not name every parameter once"
+    yield from cloudformation.findings(read(), ["us-east-1"])
+    yield from declared_parameters.ungrouped(read())
 
 
 def the_edge_refuses_parameters_that_cannot_work(_):
     digest = "0" * 64
-    edge, template = read(), yaml_parse((ROOT / "template.yaml").read_text())
-    for described, name, good, bad in [
-        (edge, "Host", ["connect.example.com"], ["", "https://connect.example.com", "Connect.example.com", "localhost", "a.b/"]),
-        (edge, "CertificateArn", [GIVEN["CertificateArn"]], ["", GIVEN["CertificateArn"].replace("us-east-1", "eu-west-1")]),
-        (edge, "ApiAddress", [GIVEN["ApiAddress"]], ["", "abc123.execute-api.eu-west-1.amazonaws.com", "connect.example.com", "https://" + GIVEN["ApiAddress"]]),
-        (edge, "OriginSecret", [GIVEN["OriginSecret"], "a" * 43], ["", "short", "a" * 42, "a " * 30]),
-        (edge, "ClaudeRanges", ["160.79.104.0/21", "160.79.104.0/21,192.0.2.0/24"], ["", "160.79.104.1", "2001:db8::/32", "160.79.104.0/21, 192.0.2.0/24"]),
-        (edge, "OpenAiRanges", ["", "192.0.2.0/24"], ["*", "192.0.2.0/24,"]),
-        (template, "EdgeSecretDigests", ["", digest, f"{digest},{digest}"], ["secret", digest[1:], f"{digest},", f"{digest},{digest},{digest}", "A" * 64]),
-        (template, "EdgeAddress", ["", "d111111abcdef8.cloudfront.net"], ["https://d1.cloudfront.net", "d1.cloudfront.net/", "edge.example.com"]),
-    ]:
-        pattern = re.compile(described["Parameters"][name]["AllowedPattern"])
-        yield from (f"{name} refuses {value!r}" for value in good if not pattern.fullmatch(value))
-        yield from (f"{name} accepts {value!r}" for value in bad if pattern.fullmatch(value))
+    yield from declared_parameters.misjudged(read(), [
+        ("Host", ["connect.example.com"], ["", "https://connect.example.com", "Connect.example.com", "localhost", "a.b/"]),
+        ("CertificateArn", [GIVEN["CertificateArn"]], ["", GIVEN["CertificateArn"].replace("us-east-1", "eu-west-1")]),
+        ("ApiAddress", [GIVEN["ApiAddress"]], ["", "abc123.execute-api.eu-west-1.amazonaws.com", "connect.example.com", "https://" + GIVEN["ApiAddress"]]),
+        ("OriginSecret", [GIVEN["OriginSecret"], "a" * 43], ["", "short", "a" * 42, "a " * 30]),
+        ("ClaudeRanges", ["160.79.104.0/21", "160.79.104.0/21,192.0.2.0/24"], ["", "160.79.104.1", "2001:db8::/32", "160.79.104.0/21, 192.0.2.0/24"]),
+        ("OpenAiRanges", ["", "192.0.2.0/24"], ["*", "192.0.2.0/24,"]),
+    ])
+    yield from declared_parameters.misjudged(yaml_parse((ROOT / "template.yaml").read_text()), [
+        ("EdgeSecretDigests", ["", digest, f"{digest},{digest}"], ["secret", digest[1:], f"{digest},", f"{digest},{digest},{digest}", "A" * 64]),
+        ("EdgeAddress", ["", "d111111abcdef8.cloudfront.net"], ["https://d1.cloudfront.net", "d1.cloudfront.net/", "edge.example.com"]),
+    ])
 
 
 def the_edge_has_rules_that_count_and_no_others(_):

@@ -25,40 +25,40 @@ class WebAcl:
         return next((rule["Name"] for rule in self.rules if self.matches(rule["Statement"], request, rule["Name"])), None)
 
     def matches(self, statement, request, rule):
-        (kind, told), = statement.items()
+        (kind, given), = statement.items()
         match kind:
             case "AndStatement":
-                return all(self.matches(part, request, rule) for part in told["Statements"])
+                return all(self.matches(part, request, rule) for part in given["Statements"])
             case "OrStatement":
-                return any(self.matches(part, request, rule) for part in told["Statements"])
+                return any(self.matches(part, request, rule) for part in given["Statements"])
             case "NotStatement":
-                return not self.matches(told["Statement"], request, rule)
+                return not self.matches(given["Statement"], request, rule)
             case "IPSetReferenceStatement":
-                return any(ipaddress.ip_address(request.address) in network for network in self.sets[told["Arn"]])
+                return any(ipaddress.ip_address(request.address) in network for network in self.sets[given["Arn"]])
             case "RegexMatchStatement":
-                return any(re.search(told["RegexString"], part) for part in fields(told, request))
+                return any(re.search(given["RegexString"], part) for part in fields(given, request))
             case "SizeConstraintStatement":
-                compare = {"GT": int.__gt__, "EQ": int.__eq__}[told["ComparisonOperator"]]
-                return any(compare(len(part), told["Size"]) for part in fields(told, request))
+                compare = {"GT": int.__gt__, "EQ": int.__eq__}[given["ComparisonOperator"]]
+                return any(compare(len(part), given["Size"]) for part in fields(given, request))
             case "RateBasedStatement":
-                return self.is_too_often(told, request, rule)
+                return self.is_too_often(given, request, rule)
         raise ValueError(f"{rule} has a {kind}, of which nobody knows here what it refuses")
 
-    def is_too_often(self, told, request, rule):
-        if told["AggregateKeyType"] != "IP":
-            raise ValueError(f"{rule} counts by {told['AggregateKeyType']}")
-        if not self.matches(told["ScopeDownStatement"], request, rule):
+    def is_too_often(self, given, request, rule):
+        if given["AggregateKeyType"] != "IP":
+            raise ValueError(f"{rule} counts by {given['AggregateKeyType']}")
+        if not self.matches(given["ScopeDownStatement"], request, rule):
             return False
         times = self.seen[rule, request.address]
         times.append(request.at)
-        while request.at - times[0] >= told["EvaluationWindowSec"]:
+        while request.at - times[0] >= given["EvaluationWindowSec"]:
             times.popleft()
-        return len(times) > int(told["Limit"])
+        return len(times) > int(given["Limit"])
 
 
-def fields(told, request):
+def fields(given, request):
     """The parts of a request that a statement looks at, transformed as it says."""
-    (field, of), = told["FieldToMatch"].items()
+    (field, of), = given["FieldToMatch"].items()
     parts = {
         "UriPath": lambda: [request.path],
         "QueryString": lambda: [request.query],
@@ -66,13 +66,13 @@ def fields(told, request):
         "SingleHeader": lambda: [request.headers.get(of["Name"], "")],
         "Body": lambda: [request.body.decode("latin-1")],
     }[field]()
-    for transformation in sorted(told["TextTransformations"], key=lambda one: one["Priority"]):
+    for transformation in sorted(given["TextTransformations"], key=lambda one: one["Priority"]):
         parts = [TRANSFORMATIONS[transformation["Type"]](part) for part in parts]
     return parts
 
 
-def _rule(name, kind, field, **told):
-    of = {"FieldToMatch": field, "TextTransformations": [{"Priority": 0, "Type": "URL_DECODE" if "RegexString" in told else "NONE"}], **told}
+def _rule(name, kind, field, **given):
+    of = {"FieldToMatch": field, "TextTransformations": [{"Priority": 0, "Type": "URL_DECODE" if "RegexString" in given else "NONE"}], **given}
     return {"Name": name, "Priority": 0, "Statement": {kind: of}}
 
 

@@ -8,6 +8,7 @@ The emulator checks the functions' permissions as IAM does. What it cannot do st
 """
 
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -19,10 +20,10 @@ from connection import equal
 from edge import requests_pass_through_the_edge
 from emulator import BUCKET, Emulator, Stack, supabase
 from events import replay
-from omissions import omissions_are_needed, permissions_are_enforced
+from omissions import connects, omissions_are_needed, permissions_are_enforced
 from operation import PUBLISHABLE_KEY, Deployment, deploy_tool
 from resources import everything_is_deployed, items, live_versions, only_what_is_retained_is_left, print_counts, retained
-from template import ROOT, deployable, named_anew, transformed
+from template import OMISSIONS, ROOT, deployable, named_anew, transformed
 
 TARGET = ROOT / "target"
 
@@ -115,7 +116,7 @@ def test(deployment):
         requests_pass_through_the_edge(emulator)
 
     with step("whether each omission is still needed"):
-        omissions_are_needed(deployment, template, parameters)
+        omissions_are_needed(OMISSIONS, emulator, functools.partial(deployable, template), parameters, connects(deployment))
 
     with step("whether permissions are enforced"):
         permissions_are_enforced(deployment, template, parameters)

@@ -13,6 +13,7 @@ sys.path.append(str(ROOT / "infra" / "deployment"))
 from check import TemplateUnderTest
 
 OMISSIONS = tomllib.loads((Path(__file__).parent / "omissions.toml").read_text())
+APPLIED = ["refused", "changed", "condition_keys", "patterns"]  # the parts that change a template
 
 
 def transformed(parameters, bucket):
@@ -26,18 +27,24 @@ def transformed(parameters, bucket):
 
 def deployable(template, kept=None):
     """The transformed template as the emulator can deploy it, and the resources that it lacks. The entry `kept` is not applied."""
+    routes = imported(template["Resources"]["Api"]["Properties"]["Body"])
+    return reduced({**template, "Resources": template["Resources"] | routes}, OMISSIONS, kept)
+
+
+def reduced(template, omissions, kept):
+    """A template without what `omissions` has, and the resources that it lacks. The entry `kept` is not applied."""
     template = copy.deepcopy(template)
     resources = template["Resources"]
-    resources |= imported(resources["Api"]["Properties"]["Body"])
-    for entry in applied("changed", kept):
+    applied = {part: [entry for entry in omissions.get(part, []) if entry is not kept] for part in APPLIED}
+    for entry in applied["changed"]:
         for name in matching(resources, entry):
             change(resources[name]["Properties"], entry["property"], entry["value"])
-    omitted = {name for entry in applied("refused", kept) for name in matching(resources, entry)}
+    omitted = {name for entry in applied["refused"] for name in matching(resources, entry)}
     for name in omitted:
         del resources[name]
-    for entry in applied("patterns", kept):
+    for entry in applied["patterns"]:
         del template["Parameters"][entry["parameter"]]["AllowedPattern"]
-    for entry in applied("condition_keys", kept):
+    for entry in applied["condition_keys"]:
         resources |= without_key(entry["key"], resources)
     return without_references(omitted, template), omitted
 
@@ -51,10 +58,6 @@ def named_anew(template):
         if member and resource.get("DeletionPolicy", "Delete") != "Delete":
             resource["Properties"].setdefault(member, {"Fn::Sub": f"${{AWS::StackName}}-{name}-again"})
     return template
-
-
-def applied(part, kept):
-    return [entry for entry in OMISSIONS[part] if entry is not kept]
 
 
 def matching(resources, entry):

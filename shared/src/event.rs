@@ -5,16 +5,19 @@
 //! deployment back. Anybody can send such a request. So everything that a caller controls is checked here,
 //! and the function answers a malformed request with 400.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpRequestContext};
-use lambda_http::http::{Method, header};
+use lambda_http::http::{HeaderValue, Method, header};
 use lambda_http::request::LambdaRequest;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
+
+use crate::http::edge::ORIGIN_VERIFY;
 
 /// API Gateway takes request line and headers together up to this many bytes. Percent-encoded, path and query of this size still
 /// fit into a URI of the crate `http`, which holds 65,534 bytes.
@@ -52,7 +55,7 @@ impl fmt::Display for MalformedPart {
 /// An event that `lambda_http` can turn into a request.
 pub(crate) struct Event {
     pub(crate) request: LambdaRequest,
-    /// What was wrong with it. Then `request` has only the method, the path and where it came from.
+    /// What was wrong with it. Then `request` has only the method, the path, where it came from, and the secret of the edge.
     pub(crate) malformed: Option<MalformedPart>,
 }
 
@@ -63,9 +66,12 @@ impl Event {
     /// When it is not an event of API Gateway at all: that is a mistake of whoever deployed the function, and an error of Lambda.
     pub(crate) fn parse(json: &str) -> serde_json::Result<Self> {
         let (mut event, malformed) = match serde_json::from_str::<ApiGatewayV2httpRequest>(json) {
-            Ok(event) => match check(&event) {
+            Ok(mut event) => match check(&event) {
                 Ok(()) => (event, None),
-                Err(part) => (minimal_event(event.raw_path, event.request_context), Some(part)),
+                Err(part) => {
+                    let edge_secret = event.headers.remove(ORIGIN_VERIFY);
+                    (minimal_event(event.raw_path, event.request_context, edge_secret), Some(part))
+                }
             },
             Err(error) => (envelope(json).ok_or(error)?, Some(MalformedPart::Header)),
         };
@@ -110,9 +116,14 @@ fn is_host(host: &str) -> bool {
     host.len() <= MAX_HOST && host.bytes().all(is_known) && Url::parse(&format!("https://{host}/")).is_ok()
 }
 
-/// What is left of a malformed request, so that the function knows the route, and the log the caller.
-fn minimal_event(path: Option<String>, context: ApiGatewayV2httpRequestContext) -> ApiGatewayV2httpRequest {
+/// What is left of a malformed request, so that the function knows the route and whether it came by the edge, and the log the caller.
+fn minimal_event(
+    path: Option<String>,
+    context: ApiGatewayV2httpRequestContext,
+    edge_secret: Option<HeaderValue>,
+) -> ApiGatewayV2httpRequest {
     let mut event = ApiGatewayV2httpRequest::default();
+    event.headers.extend(edge_secret.map(|secret| (ORIGIN_VERIFY, secret)));
     event.raw_path = Some(path.filter(|path| is_path(path)).unwrap_or_else(|| "/".to_owned()));
     event.request_context.http.method = context.http.method;
     event.request_context.http.source_ip = context.http.source_ip;
@@ -120,7 +131,7 @@ fn minimal_event(path: Option<String>, context: ApiGatewayV2httpRequestContext) 
     event
 }
 
-/// Reads only the path and the members that API Gateway itself writes. The rest of the event may be
+/// Reads only the path, the secret of the edge, and the members that API Gateway itself writes. The rest of the event may be
 /// unreadable.
 fn envelope(json: &str) -> Option<ApiGatewayV2httpRequest> {
     #[derive(Deserialize)]
@@ -129,6 +140,8 @@ fn envelope(json: &str) -> Option<ApiGatewayV2httpRequest> {
         version: &'a str,
         #[serde(borrow)]
         raw_path: &'a RawValue,
+        #[serde(borrow, default)]
+        headers: Option<&'a RawValue>,
         #[serde(borrow)]
         request_context: Context<'a>,
     }
@@ -147,16 +160,19 @@ fn envelope(json: &str) -> Option<ApiGatewayV2httpRequest> {
         source_ip: Option<String>,
     }
     let envelope: Envelope<'_> = serde_json::from_str(json).ok()?;
-    let Envelope { version: "2.0", raw_path, request_context: Context { request_id, http } } = envelope else {
+    let Envelope { version: "2.0", raw_path, headers, request_context: Context { request_id, http } } = envelope else {
         return None;
     };
     let text = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
+    let headers = headers.and_then(|raw| serde_json::from_str::<BTreeMap<String, &RawValue>>(raw.get()).ok());
+    let edge_secret = headers.and_then(|headers| text(headers.get(ORIGIN_VERIFY.as_str())?));
+    let edge_secret = edge_secret.and_then(|secret| HeaderValue::from_str(&secret).ok());
     let mut context = ApiGatewayV2httpRequestContext::default();
     let method = text(http.method).and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     context.http.method = method.unwrap_or_default();
     context.http.source_ip = http.source_ip;
     context.request_id = Some(request_id);
-    Some(minimal_event(text(raw_path), context))
+    Some(minimal_event(text(raw_path), context, edge_secret))
 }
 
 #[cfg(test)]

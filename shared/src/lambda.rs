@@ -163,11 +163,10 @@ impl<F: Function> ExecutionEnvironment<F> {
         if !self.warm.swap(true, Ordering::Relaxed) {
             context.with_metrics(RequestMetrics::count_cold_start);
         }
-        let mut response = match (malformed, admitted) {
-            // Its headers are gone, and with them the proof of the edge. The answer costs nothing, and is the same for everybody.
-            (Some(malformed), _) => context.clone().scope(self.function.handle_malformed(request, malformed)).await,
-            (None, Ok(_)) => context.clone().scope(self.function.handle(request)).await,
-            (None, Err(AroundEdge)) => AroundEdge::response(),
+        let mut response = match (admitted, malformed) {
+            (Err(AroundEdge), _) => AroundEdge::response(),
+            (Ok(_), Some(malformed)) => context.clone().scope(self.function.handle_malformed(request, malformed)).await,
+            (Ok(_), None) => context.clone().scope(self.function.handle(request)).await,
         };
         // HEAD is GET without the body (RFC 9110 §9.3.2). Clients ask so for the challenge, uptime checks for anything.
         if method == Method::HEAD {

@@ -14,6 +14,12 @@ pub fn failed(call: &'static str, reason: impl Into<String>) -> UpstreamError {
     UpstreamError::new(call, reason)
 }
 
+/// Counts that `call` took longer than it may.
+pub(crate) fn timed_out(call: &'static str) -> UpstreamError {
+    metrics::count_failed_call(call);
+    UpstreamError::timed_out(call)
+}
+
 /// Counts that `call` was not made, as strangers had it made too often.
 pub(crate) fn rate_limited(call: &'static str, reason: impl Into<String>) -> UpstreamError {
     metrics::count_unasked();

@@ -27,11 +27,13 @@ pub struct UpstreamError {
 pub enum UpstreamErrorKind {
     /// The service failed, or could not be reached. The response is 503.
     Failed,
+    /// The service did not answer within our own limit. The response is 503.
+    TimedOut,
     /// The service wants fewer calls (429). Neither it nor we have failed, so the response is 429 as well: a 5xx would be counted
     /// as a failure of ours.
     TooManyRequests,
-    /// Our own limit: the service was not asked, as strangers had it asked too often. The response is 503, and strangers must not raise the alarm
-    /// of failures by it: it is counted apart.
+    /// Our own limit: the service was not asked, as strangers had it asked too often. The response is 503, and strangers must not
+    /// raise the alarm of failures by it: it is counted apart.
     RateLimited,
 }
 
@@ -39,6 +41,11 @@ impl UpstreamError {
     /// The failure of `call`, with a reason for the log.
     pub(crate) fn new(call: &'static str, reason: impl Into<String>) -> Self {
         Self { call, reason: reason.into(), kind: UpstreamErrorKind::Failed }
+    }
+
+    /// `call` took longer than it may.
+    pub(crate) fn timed_out(call: &'static str) -> Self {
+        Self { call, reason: "no answer in time".to_owned(), kind: UpstreamErrorKind::TimedOut }
     }
 
     /// `call` was answered 429.
@@ -56,7 +63,9 @@ impl UpstreamError {
     pub const fn status(&self) -> StatusCode {
         match self.kind {
             UpstreamErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
-            UpstreamErrorKind::Failed | UpstreamErrorKind::RateLimited => StatusCode::SERVICE_UNAVAILABLE,
+            UpstreamErrorKind::Failed | UpstreamErrorKind::TimedOut | UpstreamErrorKind::RateLimited => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 

@@ -131,7 +131,7 @@ impl Admin {
         let choices = event_text::choices(shown);
         let page = Page {
             layout: &self.layout,
-            nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "activity"),
+            nav_bar: &self.nav_bar_for_tenant(&request.person, tenant_admin, "activity"),
             path: request.path,
             calls,
             rows: activities.iter().map(row).collect(),

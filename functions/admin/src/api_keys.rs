@@ -131,7 +131,7 @@ impl Admin {
         };
         let page = Page {
             layout: &self.layout,
-            nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),
+            nav_bar: &self.nav_bar_for_tenant(&request.person, tenant_admin, "keys"),
             path: request.path,
             rows: keys.iter().map(row).collect(),
             first: after.is_none(),
@@ -189,7 +189,7 @@ impl Admin {
         };
         let page = FormPage {
             layout: &self.layout,
-            nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),
+            nav_bar: &self.nav_bar_for_tenant(&request.person, tenant_admin, "keys"),
             action: request.path,
             back: &self.keys_path(tenant_admin),
             confirmation: csrf_token(&request.person, request.path, &description_step()),
@@ -211,7 +211,7 @@ impl Admin {
         description: &KeyDescription,
         fields: FormFields,
     ) -> Response {
-        let nav_bar = NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys");
+        let nav_bar = self.nav_bar_for_tenant(&request.person, tenant_admin, "keys");
         let name = IsolatedText(description.name.as_str());
         let may = permission::titles(description.scopes).join(", ");
         let life = match description.life.end(request.now) {
@@ -261,7 +261,7 @@ impl Admin {
         };
         let page = CreatedKeyPage {
             layout: &self.layout,
-            nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),
+            nav_bar: &self.nav_bar_for_tenant(&request.person, tenant_admin, "keys"),
             back: &self.keys_path(tenant_admin),
             name: SanitizedText(known.name.as_str()).to_string(),
             key: &key.to_text(),
@@ -292,7 +292,7 @@ impl Admin {
         let known = self.keys.find(&id, request.now).await?.filter(|key| key.tenant == *tenant_admin.tenant());
         let page = AlreadyCreatedKeyPage {
             layout: &self.layout,
-            nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),
+            nav_bar: &self.nav_bar_for_tenant(&request.person, tenant_admin, "keys"),
             back: &self.keys_path(tenant_admin),
             id: id.to_text(),
             key: known.map(|key| (SanitizedText(key.name.as_str()).to_string(), DateTime(key.created))),
@@ -306,7 +306,7 @@ impl Admin {
         tenant_admin: &TenantAdmin,
     ) -> Result<Response, AdminError> {
         let (nav_bar, back) =
-            (NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"), self.keys_path(tenant_admin));
+            (self.nav_bar_for_tenant(&request.person, tenant_admin, "keys"), self.keys_path(tenant_admin));
         if let Some(page) = self.outcome_page(request, &nav_bar, &back) {
             return Ok(page);
         }

@@ -90,7 +90,7 @@ impl Admin {
         });
         let page = Page {
             layout: &self.layout,
-            nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "connections"),
+            nav_bar: &self.nav_bar_for_tenant(&request.person, tenant_admin, "connections"),
             path: request.path,
             rows: listed.found.iter().map(ConnectionRow::of).collect(),
             person: person.unwrap_or_default(),
@@ -113,7 +113,7 @@ impl Admin {
         request: &PageRequest<'_>,
         tenant_admin: &TenantAdmin,
     ) -> Result<Response, AdminError> {
-        let nav_bar = NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "connections");
+        let nav_bar = self.nav_bar_for_tenant(&request.person, tenant_admin, "connections");
         let back = self.layout.paths().admin(&format!("/{}/connections", tenant_admin.tenant()));
         if let Some(page) = self.outcome_page(request, &nav_bar, &back) {
             return Ok(page);

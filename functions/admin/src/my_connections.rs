@@ -45,7 +45,7 @@ impl Admin {
             self.grants.connections_of_person(person, after.as_ref(), tables, request.now),
             self.budgets.of_person(person, request.now),
         )?;
-        let nav_bar = NavBar::for_person(&self.identity, &request.person, &memberships);
+        let nav_bar = self.nav_bar_for_person(&request.person, &memberships);
         let page = Page {
             layout: &self.layout,
             nav_bar: &nav_bar,
@@ -61,7 +61,7 @@ impl Admin {
 
     /// Revokes one connection, or all.
     pub(crate) async fn revoke_my_connections(&self, request: &PageRequest<'_>) -> Result<Response, AdminError> {
-        let nav_bar = NavBar::for_person(&self.identity, &request.person, &[]);
+        let nav_bar = self.nav_bar_for_person(&request.person, &[]);
         if let Some(page) = self.outcome_page(request, &nav_bar, &self.home()) {
             return Ok(page);
         }

@@ -1,8 +1,8 @@
 //! The navigation bar of each page: who is signed in, and links to the other pages.
 
-use shared::identity::Identity;
 use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 
+use crate::Admin;
 use crate::tenant_admin::TenantAdmin;
 use shared::http::sanitized_text::SanitizedText;
 use shared::oauth::scope::Scope;
@@ -26,44 +26,40 @@ pub(crate) struct Tab {
     pub(crate) current: bool,
 }
 
-impl NavBar {
+impl Admin {
     /// The bar of a person's own page, with the tenants that they administer.
-    pub(crate) fn for_person(identity: &Identity, person: &SignedIn, memberships: &[Membership]) -> Self {
+    pub(crate) fn nav_bar_for_person(&self, person: &SignedIn, memberships: &[Membership]) -> NavBar {
+        let paths = self.layout.paths();
         let managed = memberships.iter().filter(|it| it.role.permissions.contains(Scope::ConnectionsManage));
         let tab = |membership: &Membership| Tab {
-            href: identity.paths().admin(&format!("/{}/connections", membership.tenant)),
+            href: paths.admin(&format!("/{}/connections", membership.tenant)),
             label: SanitizedText(&membership.name).to_string(),
             current: false,
         };
-        let home = identity.paths().admin("");
+        let home = paths.admin("");
         let mut tabs = vec![Tab { href: home, label: "Your connections".to_owned(), current: true }];
         tabs.extend(managed.map(tab));
-        Self { tabs, ..Self::of(identity, person) }
+        NavBar { tabs, ..self.nav_bar(person) }
     }
 
     /// The bar of a page of a tenant.
-    pub(crate) fn for_tenant(
-        identity: &Identity,
-        person: &SignedIn,
-        tenant_admin: &TenantAdmin,
-        current: &str,
-    ) -> Self {
+    pub(crate) fn nav_bar_for_tenant(&self, person: &SignedIn, tenant_admin: &TenantAdmin, current: &str) -> NavBar {
+        let paths = self.layout.paths();
         let tab = |(page, label): (&str, &str)| Tab {
-            href: identity.paths().admin(&format!("/{}/{page}", tenant_admin.tenant())),
+            href: paths.admin(&format!("/{}/{page}", tenant_admin.tenant())),
             label: label.to_owned(),
             current: page == current,
         };
         let tabs = [("connections", "Connections"), ("keys", "API keys"), ("activity", "Activity")].map(tab);
-        let own = Tab { href: identity.paths().admin(""), label: "Your connections".to_owned(), current: false };
+        let own = Tab { href: paths.admin(""), label: "Your connections".to_owned(), current: false };
         let tabs = tabs.into_iter().chain(std::iter::once(own)).collect();
-        Self { tenant: Some(SanitizedText(tenant_admin.name()).to_string()), tabs, ..Self::of(identity, person) }
+        NavBar { tenant: Some(SanitizedText(tenant_admin.name()).to_string()), tabs, ..self.nav_bar(person) }
     }
 
-    fn of(identity: &Identity, person: &SignedIn) -> Self {
-        let who = person.display_name();
-        Self {
-            who: SanitizedText(who).to_string(),
-            sign_out: identity.hosts_login().then(|| person.csrf_token(SIGN_OUT)),
+    fn nav_bar(&self, person: &SignedIn) -> NavBar {
+        NavBar {
+            who: SanitizedText(person.display_name()).to_string(),
+            sign_out: self.identity.hosts_login().then(|| person.csrf_token(SIGN_OUT)),
             tenant: None,
             tabs: Vec::new(),
         }

@@ -73,7 +73,7 @@ struct OwnConnection {
 
 impl Admin {
     pub(crate) async fn change_permissions(&self, request: &PageRequest<'_>) -> Result<Response, AdminError> {
-        let nav_bar = NavBar::for_person(&self.identity, &request.person, &[]);
+        let nav_bar = self.nav_bar_for_person(&request.person, &[]);
         if let Some(page) = self.outcome_page(request, &nav_bar, &self.home()) {
             return Ok(page);
         }

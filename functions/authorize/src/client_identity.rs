@@ -1,7 +1,7 @@
 //! What the consent page says of who the client is: no more than is known.
 
 use shared::http::sanitized_text::SanitizedText;
-use shared::oauth::vouched_hosts::VouchedHosts;
+use shared::oauth::vouched_hosts::{self, VouchedHosts};
 
 use crate::redirect_target::RedirectTarget;
 
@@ -41,7 +41,7 @@ impl ShownClient {
         } else if client.is_added_by_operator() {
             ClientIdentity::AddedByOperator
         } else if vouched.is_vouched_for(client) {
-            ClientIdentity::VouchedFor(vouched.known_name(client, redirect_uri))
+            ClientIdentity::VouchedFor(vouched_hosts::known_name(client, redirect_uri))
         } else {
             ClientIdentity::Unverified
         };

@@ -149,7 +149,9 @@ impl ConsentFormError {
     pub(crate) const fn of_upstream(error: &UpstreamError) -> Self {
         match error.kind {
             UpstreamErrorKind::TooManyRequests => Self::TooManyRequests,
-            UpstreamErrorKind::Failed | UpstreamErrorKind::RateLimited => Self::Unavailable,
+            UpstreamErrorKind::Failed | UpstreamErrorKind::TimedOut | UpstreamErrorKind::RateLimited => {
+                Self::Unavailable
+            }
         }
     }
 

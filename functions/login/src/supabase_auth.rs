@@ -1,14 +1,14 @@
 //! The calls to Supabase Auth that start, refresh and end a session.
 
 use std::fmt;
-use std::time::Instant;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use shared::identity::address_forwarding::ForwardsAddress;
 use shared::identity::mfa::FactorId;
 use shared::identity::supabase::{Bearer, Supabase, SupabaseRequest, SupabaseResponse};
-use shared::upstream_error::UpstreamError;
+use shared::upstream_error::{UpstreamError, UpstreamErrorKind};
 
 use crate::captcha_error::CaptchaError;
 use crate::captcha_token::CaptchaToken;
@@ -54,10 +54,7 @@ pub(crate) async fn sign_in_with_password(
     captcha: &CaptchaToken,
 ) -> Result<Tokens, LoginError> {
     let body = json!({ "email": email, "password": password, "gotrue_meta_security": captcha });
-    let request = SupabaseRequest {
-        forwards_address: captcha.is_none(),
-        ..SupabaseRequest::post("Supabase.Password", "/token?grant_type=password", body)
-    };
+    let request = guarded("Supabase.Password", "/token?grant_type=password", body, captcha);
     tokens(supabase, request, SupabaseError::of_password).await.map_err(|error| captcha.explain(error))
 }
 
@@ -138,13 +135,11 @@ pub(crate) async fn send_otp(
         "email": email, "create_user": false, "data": {},
         "code_challenge": challenge, "code_challenge_method": "s256", "gotrue_meta_security": captcha,
     });
-    let request = SupabaseRequest { forwards_address: captcha.is_none(), ..SupabaseRequest::post(CALL, &path, body) };
-    let began = Instant::now();
-    let timeout = request.timeout;
+    let request = guarded(CALL, &path, body, captcha);
     let response = match supabase.send(request).await {
         Ok(response) => response,
         // A timeout is a slow mail server, which Supabase calls only for a known address.
-        Err(_) if began.elapsed() >= timeout => return Ok(OtpOutcome::Failed(MailError::NoAnswer)),
+        Err(error) if error.kind == UpstreamErrorKind::TimedOut => return Ok(OtpOutcome::Failed(MailError::NoAnswer)),
         Err(error) => return Err(error.into()),
     };
     if response.status.is_success() {
@@ -177,10 +172,15 @@ pub(crate) async fn sign_out(supabase: &Supabase, bearer: &Bearer) -> Result<(),
     Err(response.upstream_error(CALL))
 }
 
-/// A call that Supabase limits by address. Supabase looks at no captcha of a caller with a secret key, so those that it protects keep
-/// the publishable key where there is one.
+/// A call that Supabase limits by address.
 fn limited<'a>(call: &'static str, path: &'a str, body: Value) -> SupabaseRequest<'a> {
-    SupabaseRequest { forwards_address: true, ..SupabaseRequest::post(call, path, body) }
+    SupabaseRequest { forwards_address: ForwardsAddress::Always, ..SupabaseRequest::post(call, path, body) }
+}
+
+/// The same of one for which the project may demand a captcha. Whether it does is not known where our form has no widget.
+fn guarded<'a>(call: &'static str, path: &'a str, body: Value, captcha: &CaptchaToken) -> SupabaseRequest<'a> {
+    let forwards_address = if captcha.is_none() { ForwardsAddress::UnlessCaptcha } else { ForwardsAddress::Never };
+    SupabaseRequest { forwards_address, ..SupabaseRequest::post(call, path, body) }
 }
 
 async fn tokens(

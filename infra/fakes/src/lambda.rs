@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
+
+use crate::signature::is_signed;
 
 /// The functions.
 #[derive(Default)]
@@ -61,8 +63,7 @@ async fn invoke(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let signed = headers.get(header::AUTHORIZATION).is_some_and(|it| it.as_bytes().starts_with(b"AWS4-HMAC-SHA256 "));
-    if !signed {
+    if !is_signed(&headers) {
         return error_response(
             StatusCode::FORBIDDEN,
             "MissingAuthenticationTokenException",

@@ -13,4 +13,5 @@ pub mod captcha;
 pub mod kms;
 pub mod lambda;
 pub mod secrets_manager;
+mod signature;
 pub mod supabase;

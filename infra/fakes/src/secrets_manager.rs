@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 
+use crate::signature::is_signed;
+
 /// The secrets, by their ARNs.
 #[derive(Default)]
 pub struct SecretsManager {
@@ -38,8 +40,7 @@ impl SecretsManager {
 }
 
 async fn answer(State(manager): State<Arc<SecretsManager>>, headers: HeaderMap, body: Bytes) -> Response {
-    let signed = headers.get(header::AUTHORIZATION).is_some_and(|it| it.as_bytes().starts_with(b"AWS4-HMAC-SHA256 "));
-    if !signed {
+    if !is_signed(&headers) {
         return error_response("MissingAuthenticationTokenException", "Missing Authentication Token");
     }
     if headers.get("x-amz-target").is_none_or(|target| target != "secretsmanager.GetSecretValue") {

@@ -16,7 +16,7 @@ use crate::environment::{ConfigError, Environment};
 use crate::oauth::secret::Digest;
 
 /// Carries the secret of the edge.
-const ORIGIN_VERIFY: HeaderName = HeaderName::from_static("x-origin-verify");
+pub(crate) const ORIGIN_VERIFY: HeaderName = HeaderName::from_static("x-origin-verify");
 
 /// What this deployment knows of its edge.
 #[derive(Default)]
@@ -50,6 +50,10 @@ impl Edge {
         let client_address = ClientAddress::new(environment)?;
         if secrets.is_empty() && (only || client_address == ClientAddress::CloudFront) {
             return Err(ConfigError::Missing(DIGESTS));
+        }
+        if only && client_address == ClientAddress::Gateway {
+            // API Gateway would see the edge in place of everybody, and one person could use up the attempts of all.
+            return Err(ConfigError::Unusable("CLIENT_ADDRESS", "cloudfront, forwarded or unknown with EDGE_ONLY"));
         }
         Ok(Self { secrets, only, client_address })
     }
@@ -138,7 +142,8 @@ mod tests {
             ("cloudfront", Some("192.0.2.1")),
             ("unknown", None),
         ] {
-            for only in ["no", "yes"] {
+            // With both, the settings are refused.
+            for only in ["no", "yes"].into_iter().filter(|only| (address, *only) != ("gateway", "yes")) {
                 let edge = edge(&both, only, address).unwrap();
                 for secret in ["first", "second"] {
                     assert_eq!(admitted(&edge, Some(secret)), Ok(by_edge.map(str::to_owned)), "{address} {only}");
@@ -157,6 +162,8 @@ mod tests {
         for (digests, only, address) in [
             ("", "yes", "gateway"),
             ("", "no", "cloudfront"),
+            (FIRST, "yes", "gateway"),
+            (FIRST, "yes", ""),
             ("first", "no", "gateway"),
             (&FIRST[1..], "no", "gateway"),
             (FIRST, "perhaps", "gateway"),

@@ -44,8 +44,7 @@ impl PublicPaths {
     /// The public path of a path of the API.
     #[must_use]
     pub fn of<'a>(&self, path: &'a str) -> Cow<'a, str> {
-        let below = |prefix| path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        match (below(Self::ADMIN), below(Self::AUTH)) {
+        match (below(path, Self::ADMIN), below(path, Self::AUTH)) {
             (Some(rest), _) => Cow::Owned(self.admin(rest)),
             (None, Some(rest)) => Cow::Owned(self.auth(rest)),
             (None, None) => Cow::Borrowed(path),
@@ -57,16 +56,12 @@ impl PublicPaths {
     #[must_use]
     pub fn to_api<'a>(&self, path: &'a str) -> Option<Cow<'a, str>> {
         for (public, of_api) in [(self.admin.as_str(), Self::ADMIN), (self.auth.as_str(), Self::AUTH)] {
-            if let Some(rest) = path.strip_prefix(public).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
-                return Some(if public == of_api {
-                    Cow::Borrowed(path)
-                } else {
-                    Cow::Owned(format!("{of_api}{rest}"))
-                });
+            if let Some(rest) = below(path, public) {
+                return Some(Cow::Owned(format!("{of_api}{rest}")));
             }
         }
-        let moved_away = |prefix: &str| path == prefix || path.starts_with(&format!("{prefix}/"));
-        (!moved_away(Self::ADMIN) && !moved_away(Self::AUTH)).then_some(Cow::Borrowed(path))
+        let moved_away = [Self::ADMIN, Self::AUTH].into_iter().any(|prefix| below(path, prefix).is_some());
+        (!moved_away).then_some(Cow::Borrowed(path))
     }
 }
 
@@ -86,8 +81,12 @@ fn is_path(text: &str) -> bool {
 
 /// Whether one of the two is the other, or is below it.
 fn overlap(one: &str, other: &str) -> bool {
-    let (one, other) = (format!("{one}/"), format!("{other}/"));
-    one.starts_with(&other) || other.starts_with(&one)
+    below(one, other).is_some() || below(other, one).is_some()
+}
+
+/// What follows `prefix` in `path`, if `path` is it or is below it.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use super::access_token::Token;
 use super::supabase::{Supabase, SupabaseRequest};
 use crate::clock::Timestamp;
 use crate::jwk::Jwk;
-use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 const CALL: &str = "Supabase.Jwks";
@@ -85,7 +84,8 @@ impl Jwks {
             return if usable {
                 Ok(false)
             } else {
-                Err(upstream_call::rate_limited(CALL, "not asked: it has just failed"))
+                // The failure is counted already, and no stranger has caused it.
+                Err(UpstreamError::new(CALL, "the keys could not be fetched a moment ago"))
             };
         }
         self.tried = Some(now);

@@ -4,7 +4,7 @@
 //! be read means signed out, and is never an error.
 
 mod access_token;
-mod address_forwarding;
+pub mod address_forwarding;
 pub mod cookies;
 mod jwks;
 pub mod mfa;
@@ -38,7 +38,6 @@ use self::signed_in::SignedIn;
 use self::supabase::{Bearer, Supabase, SupabaseRequest, SupabaseResponse};
 use crate::clock::Timestamp;
 use crate::environment::{ConfigError, Environment};
-use crate::http::public_paths::PublicPaths;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::tenant::PersonId;
 use crate::upstream_call;
@@ -61,7 +60,6 @@ pub struct Identity {
     login: Url,
     /// Whether the login page is ours.
     hosts_login: bool,
-    paths: PublicPaths,
     issuer: Issuer,
     jwks: Mutex<Jwks>,
     verified_tokens: RecentTokens,
@@ -190,7 +188,6 @@ impl Identity {
             cookie,
             login,
             hosts_login,
-            paths,
             issuer,
             jwks,
             verified_tokens,
@@ -309,10 +306,7 @@ impl Identity {
                 // moment.
                 let may_ask = matches!(lookup, Lookup::Allowed) && self.lookups.try_acquire(doubtful, now);
                 if !(just_issued || may_ask) {
-                    return Err(upstream_call::rate_limited(
-                        USER,
-                        "not asked: too many tokens without a published key",
-                    ));
+                    return Err(upstream_call::rate_limited(USER, "too many tokens without a published key"));
                 }
             }
             _ => return Ok(UNRECOGNIZED),
@@ -389,12 +383,6 @@ impl Identity {
     #[must_use]
     pub const fn hosts_login(&self) -> bool {
         self.hosts_login
-    }
-
-    /// Where people find the console and the sign-in page.
-    #[must_use]
-    pub const fn paths(&self) -> &PublicPaths {
-        &self.paths
     }
 
     /// The name of the session cookie.

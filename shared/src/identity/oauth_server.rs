@@ -42,7 +42,7 @@ impl OAuthServer {
             return Ok(on);
         }
         if lookup.failed.is_some_and(|failed| now.since(failed) < Self::PAUSE) {
-            return Err(upstream_call::failed(CALL, "not asked: there was no usable answer a moment ago"));
+            return Err(upstream_call::failed(CALL, "there was no usable answer a moment ago"));
         }
         let answered = fetch_metadata(supabase).await;
         match &answered {

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::address_forwarding::{AddressForwarding, Forwarded, SECRET_KEY_PREFIX};
+use super::address_forwarding::{AddressForwarding, Forwarded, ForwardsAddress, SECRET_KEY_PREFIX};
 use crate::environment::{ConfigError, Environment};
 use crate::telemetry::metrics;
 use crate::upstream_call;
@@ -41,8 +41,8 @@ pub struct SupabaseRequest<'a> {
     pub bearer: Option<&'a Bearer>,
     /// Its JSON body.
     pub body: Option<Value>,
-    /// Whether Supabase limits it by address, and is to hear the person's in place of ours.
-    pub forwards_address: bool,
+    /// Whether Supabase is to hear the person's address in place of ours.
+    pub forwards_address: ForwardsAddress,
     /// How long it may take.
     pub timeout: Duration,
 }
@@ -130,8 +130,8 @@ impl Supabase {
     pub async fn send(&self, request: SupabaseRequest<'_>) -> Result<SupabaseResponse, UpstreamError> {
         let forwarded = match &self.forwarding {
             // Boxed: the future of a call to AWS is large, and few deployments make it.
-            Some(forwarding) if request.forwards_address => Box::pin(forwarding.of_current_request()).await,
-            _ => None,
+            Some(forwarding) => Box::pin(forwarding.of_current_request(request.forwards_address)).await,
+            None => None,
         };
         let response = self.exchange(&request, forwarded.as_ref()).await?;
         match (&self.forwarding, forwarded) {
@@ -139,6 +139,10 @@ impl Supabase {
             (Some(forwarding), Some(_)) if response.status == StatusCode::UNAUTHORIZED && response.code.is_none() => {
                 forwarding.refused();
                 Box::pin(self.exchange(&request, None)).await
+            }
+            (Some(forwarding), None) if request.forwards_address == ForwardsAddress::UnlessCaptcha => {
+                forwarding.learn(&response);
+                Ok(response)
             }
             _ => Ok(response),
         }
@@ -151,7 +155,7 @@ impl Supabase {
     ) -> Result<SupabaseResponse, UpstreamError> {
         metrics::timed("Supabase", tokio::time::timeout(request.timeout, self.exchange_untimed(request, forwarded)))
             .await
-            .map_err(|_| upstream_call::failed(request.call, "no answer in time"))?
+            .map_err(|_| upstream_call::timed_out(request.call))?
     }
 
     async fn exchange_untimed(
@@ -235,14 +239,16 @@ impl<'a> SupabaseRequest<'a> {
     #[must_use]
     pub const fn get(call: &'static str, path: &'a str) -> Self {
         let timeout = Duration::from_secs(2);
-        Self { call, method: Method::GET, path, bearer: None, body: None, forwards_address: false, timeout }
+        let forwards_address = ForwardsAddress::Never;
+        Self { call, method: Method::GET, path, bearer: None, body: None, forwards_address, timeout }
     }
 
     /// A call with a body, which may send a mail or hash a password.
     #[must_use]
     pub const fn post(call: &'static str, path: &'a str, body: Value) -> Self {
         let timeout = Duration::from_secs(5);
-        Self { call, method: Method::POST, path, bearer: None, body: Some(body), forwards_address: false, timeout }
+        let forwards_address = ForwardsAddress::Never;
+        Self { call, method: Method::POST, path, bearer: None, body: Some(body), forwards_address, timeout }
     }
 }
 

@@ -184,16 +184,8 @@ impl RequestedResource {
 /// In its canonical form: the URL, which is what tokens and documents carry.
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin, Path(self))
-    }
-}
-
-struct Path<'a>(&'a Resource);
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(PATH)?;
-        self.0.tenant.iter().try_for_each(|tenant| write!(f, "/{tenant}"))
+        write!(f, "{}{PATH}", self.origin)?;
+        self.tenant.iter().try_for_each(|tenant| write!(f, "/{tenant}"))
     }
 }
 

@@ -74,16 +74,6 @@ impl VouchedHosts {
         !redirect_uri.is_loopback() && url.port().is_none() && is_plain && self.contains(host) && !passes_on(&url)
     }
 
-    /// The name by which a client that is vouched for is known: that of the widely used client that it names itself after, if that one is
-    /// answered at the host of `redirect_uri`. Any other name is its own word: whoever may choose an address on a listed host, such as
-    /// the server of a connector, registers with it under any name.
-    #[must_use]
-    pub fn known_name(&self, client: &Client, redirect_uri: &RedirectUri) -> Option<&'static str> {
-        let known = known(client.name.as_deref()?)?;
-        let is_known = self.is_vouched_for(client) && known.hosts.contains(&redirect_uri.host().as_str());
-        is_known.then_some(known.name)
-    }
-
     /// The widely used client that this one takes the name of, although it is answered at another host. On loopback a name says
     /// nothing, and the name of a client with a secret is the operator's.
     #[must_use]
@@ -104,6 +94,15 @@ impl Default for VouchedHosts {
     fn default() -> Self {
         Self { hosts: Self::DEFAULT.map(str::to_owned).to_vec() }
     }
+}
+
+/// The name by which `client` is known, if it is vouched for: that of the widely used client that it names itself after, if that one is
+/// answered at the host of `redirect_uri`. Any other name is its own word: whoever may choose an address on a listed host, such as
+/// the server of a connector, registers with it under any name.
+#[must_use]
+pub fn known_name(client: &Client, redirect_uri: &RedirectUri) -> Option<&'static str> {
+    let known = known(client.name.as_deref()?)?;
+    known.hosts.contains(&redirect_uri.host().as_str()).then_some(known.name)
 }
 
 fn known(name: &str) -> Option<&'static KnownClient> {
@@ -215,12 +214,9 @@ mod tests {
             ("Claude", &["https://claude.com/api/mcp/auth_callback"], None),
             ("Amble Security Update", &[CLAUDE], None),
         ] {
-            let redirect_uri = RedirectUri::parse(redirect_uris[0]).unwrap();
-            assert_eq!(
-                hosts.known_name(&client(name, redirect_uris), &redirect_uri),
-                known,
-                "{name} {redirect_uris:?}"
-            );
+            let (client, redirect_uri) = (client(name, redirect_uris), RedirectUri::parse(redirect_uris[0]).unwrap());
+            let shown = hosts.is_vouched_for(&client).then(|| known_name(&client, &redirect_uri)).flatten();
+            assert_eq!(shown, known, "{name} {redirect_uris:?}");
         }
     }
 

@@ -18,6 +18,7 @@ use crate::kms::key::Key;
 use crate::kms::key_store::KeyStore;
 use crate::kms::mac_key::MacKey;
 use crate::kms::outage::Outage;
+use crate::signature::is_signed;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -95,8 +96,10 @@ impl Kms {
     }
 
     fn perform(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, KmsError> {
-        let credentials = headers.get(header::AUTHORIZATION).ok_or(KmsError::NoCredentials)?;
-        if !credentials.as_bytes().starts_with(b"AWS4-HMAC-SHA256 ") {
+        if !headers.contains_key(header::AUTHORIZATION) {
+            return Err(KmsError::NoCredentials);
+        }
+        if !is_signed(headers) {
             return Err(KmsError::ForeignCredentials);
         }
         let operation = Operation::from_headers(headers).ok_or(KmsError::UnknownOperation)?;

@@ -30,9 +30,9 @@ impl State {
             let header = headers.get(name)?.to_str().ok()?;
             header.split(',').next().map(str::trim).filter(|first| !first.is_empty()).map(str::to_owned)
         };
-        let told = self.config.forwarded_for_enabled.then(|| first(FORWARDED_FOR)).flatten();
-        let told = told.and_then(|address| address.parse::<IpAddr>().ok());
-        told.map_or_else(|| first("x-forwarded-for"), |address| Some(address.to_string()))
+        let forwarded = self.config.forwarded_for_enabled.then(|| first(FORWARDED_FOR)).flatten();
+        let forwarded = forwarded.and_then(|address| address.parse::<IpAddr>().ok());
+        forwarded.map_or_else(|| first("x-forwarded-for"), |address| Some(address.to_string()))
     }
 }
 
