@@ -95,7 +95,7 @@ impl Front {
     pub(crate) async fn lead_to(&mut self, address: &str) {
         match self {
             Self::Nothing | Self::Moved => {}
-            Self::Nginx(nginx) => nginx.start(address).await,
+            Self::Nginx(nginx) => nginx.start(address),
             Self::Next => next::dispatch().await,
             Self::Tunnel(tunnel) => tunnel.lead_to(address),
         }

@@ -1,12 +1,13 @@
 //! nginx (Debian's), in front of one system.
 
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 
 use super::port;
 
@@ -39,7 +40,7 @@ impl Nginx {
     }
 
     /// Starts it in front of the system at `address`.
-    pub(crate) async fn start(&mut self, address: &str) {
+    pub(crate) fn start(&mut self, address: &str) {
         fs::create_dir_all(&self.folder).expect("a folder");
         let folder = self.folder.to_str().expect("a path that is text");
         let [proxy, locations] = documented();
@@ -71,11 +72,12 @@ impl Nginx {
             .stderr(errors)
             .spawn();
         self.process = Some(process.expect("nginx (Debian: nginx-light) starts"));
+        // The machine's own time: that of a test may stand still.
         for _ in 0..1000 {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok() {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            thread::sleep(Duration::from_millis(10));
         }
         panic!("nginx does not listen: {}", fs::read_to_string(self.folder.join("error.log")).unwrap_or_default());
     }
