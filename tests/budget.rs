@@ -114,7 +114,6 @@ async fn every_request_stays_within_its_call_budget() {
     );
 }
 
-/// Of a person in one tenant who has nothing there.
 /// The key that made it is read in the call that reads the membership.
 #[tokio::test(flavor = "multi_thread")]
 async fn key_that_a_key_made_takes_two_calls_as_others_do() {
@@ -134,6 +133,7 @@ async fn key_that_a_key_made_takes_two_calls_as_others_do() {
     }
 }
 
+/// Of a person in one tenant who has nothing there.
 #[tokio::test(flavor = "multi_thread")]
 async fn end_of_a_person_stays_within_its_call_budget() {
     let calls = RecordedCalls::default();

@@ -277,12 +277,14 @@ async fn sibling_earns_the_current_pair_within_its_window() {
 /// A successor that was presented was received, even if it was too often, or nobody could answer: no answer was lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn unanswered_refresh_still_marks_the_successor_as_used() {
-    for status in [429, 503] {
+    for (status, failing_call) in [(429, "none"), (503, "Sign"), (503, "the directory")] {
         let failing = Arc::new(AtomicBool::new(false));
         let fails = Arc::clone(&failing);
         let test_system = TestSystem::with(|options| {
             options.interceptor = Some(Arc::new(move |call: Call| {
-                let fails = fails.load(Ordering::SeqCst) && call.operation == "Sign";
+                let is_of_directory = || call.body["RequestItems"].to_string().contains("Directory");
+                let is_meant = call.operation == failing_call || failing_call == "the directory" && is_of_directory();
+                let fails = fails.load(Ordering::SeqCst) && is_meant;
                 async move { if fails { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass } }
             }));
         })
@@ -297,14 +299,14 @@ async fn unanswered_refresh_still_marks_the_successor_as_used() {
             }
         }
         failing.store(status == 503, Ordering::SeqCst);
-        assert_eq!(connector.refresh(&held).await.status, status);
+        assert_eq!(connector.refresh(&held).await.status, status, "{failing_call}");
         failing.store(false, Ordering::SeqCst);
         test_system.advance(3600);
 
         let replayed = connector.refresh(&stolen).await;
 
-        assert_eq!((replayed.status, &replayed.json()["error"]), (400, &json!("invalid_grant")), "{status}");
-        assert_eq!(connector.refresh(&held).await.json()["error"], "invalid_grant", "{status}");
+        assert_eq!((replayed.status, &replayed.json()["error"]), (400, &json!("invalid_grant")), "{failing_call}");
+        assert_eq!(connector.refresh(&held).await.json()["error"], "invalid_grant", "{failing_call}");
     }
 }
 

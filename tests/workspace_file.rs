@@ -1,6 +1,7 @@
 //! What a workspace file says is what a tenant has, and applying it again does nothing.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -19,12 +20,13 @@ use workspace_file::{Variables, WorkspaceFile};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const NOW: Timestamp = Timestamp::from_seconds(1_795_339_800);
 
-/// A proxy to DynamoDB that records every write as `PutItem tool#roll_dice`.
+/// A proxy to DynamoDB that records every write as `PutItem tool#roll_dice`, and counts how often the item of a tenant is read by itself.
 #[derive(Clone)]
 struct DynamoDbProxy {
     to: String,
     http: reqwest::Client,
     writes: Arc<Mutex<Vec<String>>>,
+    reads_of_tenants: Arc<AtomicUsize>,
 }
 
 impl DynamoDbProxy {
@@ -34,7 +36,8 @@ impl DynamoDbProxy {
         // Whoever starts a test system installs it too.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let proxy = Self { to: tables.dynamo_url().to_owned(), http, writes: Arc::default() };
+        let proxy =
+            Self { to: tables.dynamo_url().to_owned(), http, writes: Arc::default(), reads_of_tenants: Arc::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(pass).with_state(proxy.clone());
@@ -46,6 +49,11 @@ impl DynamoDbProxy {
     /// What was written since this was asked last.
     fn written(&self) -> Vec<String> {
         std::mem::take(&mut *self.writes.lock().unwrap())
+    }
+
+    /// How often a tenant was read by itself since this was asked last.
+    fn reads_of_tenants(&self) -> usize {
+        self.reads_of_tenants.swap(0, Ordering::SeqCst)
     }
 }
 
@@ -60,6 +68,12 @@ async fn pass(State(proxy): State<DynamoDbProxy>, headers: HeaderMap, body: Byte
         let key = if request["Item"].is_object() { &request["Item"] } else { &request["Key"] };
         let key = key["item"]["S"].as_str().or(key["sk"]["S"].as_str()).unwrap_or_default();
         proxy.writes.lock().unwrap().push(format!("{operation} {key}"));
+    }
+    if operation == "BatchGetItem" {
+        let request: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let mut keys =
+            request["RequestItems"].as_object().unwrap().values().flat_map(|of| of["Keys"].as_array().unwrap());
+        proxy.reads_of_tenants.fetch_add(usize::from(keys.all(|key| key["sk"]["S"] == "tenant")), Ordering::SeqCst);
     }
     let answer = proxy.http.post(&proxy.to).headers(headers).body(body).send().await.unwrap();
     (answer.status(), answer.bytes().await.unwrap())
@@ -137,6 +151,25 @@ async fn only_what_differs_is_written() {
     let roles = system.directory().find(&acme).await.unwrap().unwrap().roles;
     let roles: Vec<_> = roles.iter().map(|role| role.name.as_str()).collect();
     assert_eq!(roles, ["auditor", "editor"]);
+}
+
+/// In which partitions the items of a tenant lie is read once for the plan, and once for all that is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn layout_is_read_once_however_much_is_written() {
+    let (system, _tables, proxy) = DynamoDbProxy::system().await;
+    let (text, variables) = demo(&system).await;
+    let changed = text
+        .replacen("timeout_seconds: 5", "timeout_seconds: 6", 1)
+        .replace("2026-0112: { customer: Tidewater", "2026-0113: { customer: Tidewater")
+        .replace("due: 2026-12-04, paid: false }", "due: 2026-12-04, paid: true, note: By transfer }")
+        .replace("The last one out sets the alarm.", "The last one out locks the door.");
+    proxy.reads_of_tenants();
+
+    assert_eq!(apply(&system, &text, &variables).await.len(), 1);
+    let reads_of_plan = proxy.reads_of_tenants();
+    assert_eq!(apply(&system, &changed, &variables).await.len(), 5);
+
+    assert_eq!(proxy.reads_of_tenants(), reads_of_plan + 1);
 }
 
 /// What was interrupted is completed by doing it again.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use shared::clock::Timestamp;
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::skill::Skill;
+use shared::store::workspace::tool::ToolEndpoint;
 use shared::store::workspace::{Name, Workspace};
 use shared::store::workspace_layout::WorkspaceLayout;
 use shared::store::workspace_move::{MoveError, MovedItems};
@@ -18,7 +19,7 @@ use test_system::recorded_calls::RecordedCalls;
 const ANA: &str = "ana@example.com";
 const EVERYTHING: &str = "tools:execute skills:read views:read entities:write documents:write chat:create";
 const MOVING: &str =
-    "Nothing was changed: the data of this workspace is being moved, and can only be read. Try again in a minute.";
+    "Nothing was changed: the data of this workspace is being moved, and can only be read. Try again in a few minutes.";
 /// How many invoices the tenant has.
 const INVOICES: usize = 130;
 
@@ -31,20 +32,26 @@ struct Initech<'w> {
 impl<'w> Initech<'w> {
     async fn new(test_system: &'w TestSystem) -> Self {
         let ana = test_system.person_id(ANA).to_string();
-        let directory = table(test_system, "directory");
+        let directory = &test_system.system().tables()["TABLE_DIRECTORY"];
         let tenant = json!({ "pk": "tenant#initech", "sk": "tenant", "name": "Initech" });
         let membership = json!({
             "pk": format!("person#{ana}"), "sk": "tenant#initech", "tenant": "initech", "person": ana, "role": "owner",
         });
         for item in [tenant, membership] {
-            test_system.put_unchecked(&directory, &attributes(&item)).await;
-        }
-        let workspace = table(test_system, "workspace");
-        for item in items_of_an_earlier_version(&ana) {
-            test_system.put_unchecked(&workspace, &attributes(&item)).await;
+            test_system.put_unchecked(directory, &attributes(&item)).await;
         }
         let (key, _) = test_system.create_api_key(ANA, "initech", EVERYTHING, None).await;
-        Self { test_system, key }
+        let initech = Self { test_system, key };
+        initech.put_whole(&items_of_an_earlier_version(&ana)).await;
+        initech
+    }
+
+    /// Puts items where an earlier version puts them.
+    async fn put_whole(&self, items: &[Value]) {
+        let table = &self.test_system.system().tables()["TABLE_WORKSPACE"];
+        for item in items {
+            self.test_system.put_unchecked(table, &attributes(item)).await;
+        }
     }
 
     fn id() -> TenantId {
@@ -101,9 +108,14 @@ impl<'w> Initech<'w> {
 
     /// Everything that can be read.
     async fn shown(&self) -> Value {
-        let rpc = async |method: &str| {
-            let answer = self.test_system.call(Some(&self.key), method, json!({})).await.json();
-            answer["result"].clone()
+        let listed = async |rows: &str| {
+            let (mut all, mut params) = (Vec::new(), json!({}));
+            loop {
+                let page = self.test_system.call(Some(&self.key), &format!("{rows}/list"), params).await.json();
+                all.extend(page["result"][rows].as_array().unwrap().iter().cloned());
+                let Some(cursor) = page["result"].get("nextCursor") else { return all };
+                params = json!({ "cursor": cursor });
+            }
         };
         json!({
             "lists": self.lists().await,
@@ -115,9 +127,9 @@ impl<'w> Initech<'w> {
             "handbook": self.done("read_document", json!({ "id": "handbook" })).await,
             "its first version": self.done("read_document", json!({ "id": "handbook", "version": 1 })).await,
             "deleted": self.tool("read_document", json!({ "id": "old" })).await.unwrap_err(),
-            "tools": rpc("tools/list").await["tools"],
-            "resources": rpc("resources/list").await,
-            "prompts": rpc("prompts/list").await,
+            "tools": listed("tools").await,
+            "resources": listed("resources").await,
+            "prompts": listed("prompts").await,
         })
     }
 
@@ -171,12 +183,6 @@ impl<'w> Initech<'w> {
     }
 }
 
-/// The name of a table.
-fn table(test_system: &TestSystem, name: &str) -> String {
-    let items = test_system.system().items().unwrap();
-    items.into_iter().map(|(table, _)| table).find(|table| table.to_lowercase().contains(name)).unwrap()
-}
-
 /// An item in DynamoDB's own JSON.
 fn attributes(item: &Value) -> Value {
     let typed = |value: &Value| match value {
@@ -219,7 +225,10 @@ fn items_of_an_earlier_version(person: &str) -> Vec<Value> {
             json!({ "title": "A thing", "description": "Anything", "schema": "{\"type\":\"object\"}" }),
         );
     }
-    let entity = |fields: Value| json!({ "version": 2, "fields": fields.to_string(), "created": WRITTEN, "updated": WRITTEN, "updated_by": person });
+    let entity = |fields: Value| {
+        let fields = fields.to_string();
+        json!({ "version": 2, "fields": fields, "created": WRITTEN, "updated": WRITTEN, "updated_by": person })
+    };
     for number in 0..INVOICES {
         let fields = json!({ "amount": (number * 37) % 101, "paid": number % 2 == 0 });
         add(format!("entity#invoice#in-{number:03}"), entity(fields));
@@ -443,7 +452,7 @@ async fn nothing_is_written_while_items_are_moved() {
                 .to_string(),
         ];
         for refused in refused {
-            assert!(refused.contains("the workspace of initech is being moved"), "{refused}");
+            assert_eq!(refused, "the workspace of initech is being moved, and can only be read");
         }
     }
     assert_eq!(initech.stored(), stored);
@@ -506,10 +515,7 @@ async fn what_is_in_the_way_is_left_and_reported() {
     paper["version"] = json!(1);
     page["item"] = json!("edition#paper#0000000001");
     written.extend([gone, old, fresh, paper, page]);
-    let workspace = table(&test_system, "workspace");
-    for item in &written {
-        test_system.put_unchecked(&workspace, &attributes(item)).await;
-    }
+    initech.put_whole(&written).await;
     assert_eq!(initech.shown().await, shown, "nobody looks there");
     let misplaced = test_system.system().workspaces().misplaced(&Initech::id(), WorkspaceLayout::ByKind).await.unwrap();
     assert_eq!(misplaced.len(), written.len());
@@ -531,6 +537,124 @@ async fn what_is_in_the_way_is_left_and_reported() {
         let still: BTreeSet<_> =
             stored.keys().filter(|(partition, _)| partition == "initech").map(|(_, item)| item.as_str()).collect();
         assert_eq!(still, left);
+    }
+}
+
+/// The same at any moment of a move that is made again: what an earlier version left beside what counts hides nothing of it, brings
+/// nothing back that was deleted, and adds no version.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_way_is_not_read_while_items_are_moved_again() {
+    let test_system = TestSystem::new().await;
+    let initech = Initech::new(&test_system).await;
+    assert!(initech.migrate(WorkspaceLayout::Splitting, WorkspaceLayout::ByKind).await.is_empty());
+    let known = items_of_an_earlier_version(&test_system.person_id(ANA).to_string());
+    let like = |item: &str, name: &str, changed: &[(&str, Value)]| {
+        let mut like = known.iter().find(|known| known["item"] == item).unwrap().clone();
+        like["item"] = json!(name);
+        like.as_object_mut().unwrap().extend(changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        like
+    };
+    let version = |document: &str, version: u32| {
+        let content = ("content", json!("of the earlier version"));
+        let name = format!("edition#{document}#{version:010}");
+        like("edition#handbook#0000000001", &name, &[("version", json!(version)), content])
+    };
+    let left = [
+        like("skill#report-1", "skill#report-1", &[("content", json!("# Stale"))]),
+        like(
+            "tool#find_part",
+            "tool#find_part",
+            &[("url", json!("https://stale.example/")), ("title", json!("Stale"))],
+        ),
+        like("view#open", "view#open", &[("title", json!("Stale"))]),
+        like("entity-type#note", "entity-type#note", &[("title", json!("Stale"))]),
+        like("entity#invoice#in-007", "entity#invoice#in-007", &[("fields", json!("{\"amount\":7000}"))]),
+        like("entity#invoice#in-007", "entity#invoice#gone", &[]),
+        like("deleted-entity#invoice#gone", "deleted-entity#invoice#in-008", &[]),
+        like("document#handbook", "document#handbook", &[("version", json!(5)), ("title", json!("Stale"))]),
+        like("document#handbook", "document#old", &[("version", json!(1))]),
+        like("deleted-document#old", "deleted-document#log", &[]),
+        version("handbook", 1),
+        version("handbook", 4),
+        version("handbook", 5),
+        version("old", 1),
+        version("old", 9),
+        version("log", 61),
+    ];
+    initech.put_whole(&left).await;
+    // What takes a while to be moved, and is in no list.
+    let message = |number: u32| like("chat-message#c1#0000000001", &format!("chat-message#c2#{number:010}"), &[]);
+    let chat: Vec<_> = (1..=200).map(message).chain([like("chat#c1", "chat#c2", &[])]).collect();
+    initech.put_whole(&chat).await;
+    let shown = async || {
+        let operator = initech.as_operator();
+        let ToolEndpoint::Http { url } = operator.tool(&Name::parse("find_part").unwrap()).await.unwrap().unwrap().kind
+        else {
+            panic!("no url")
+        };
+        let deleted = operator.deleted_documents(None).await.unwrap().items;
+        let versions = initech.names("list_document_versions", json!({ "id": "handbook" }), "versions", "version");
+        json!({
+            "all": initech.shown().await,
+            "url": url,
+            "deleted documents": deleted.iter().map(|document| document.id.as_str()).collect::<Vec<_>>(),
+            "versions": versions.await,
+            "the fourth": initech.tool("read_document", json!({ "id": "handbook", "version": 4 })).await.unwrap_err(),
+            "deleted version": initech.tool("read_document", json!({ "id": "old", "version": 9 })).await.unwrap_err(),
+        })
+    };
+    let before = shown().await;
+    assert_eq!(before["versions"], json!(["3", "2", "1"]));
+    assert_eq!(before["deleted documents"], json!(["old"]));
+
+    initech.set_layout(WorkspaceLayout::Splitting).await;
+    assert_eq!(shown().await, before, "before anything is moved");
+    let is_moved = AtomicBool::new(false);
+    let reading = async {
+        while !is_moved.load(Ordering::SeqCst) {
+            assert_eq!(shown().await, before, "meanwhile");
+        }
+    };
+    let moving = async {
+        let moved = initech.move_items(WorkspaceLayout::Splitting).await.unwrap();
+        is_moved.store(true, Ordering::SeqCst);
+        moved
+    };
+    let ((), moved) = tokio::join!(reading, moving);
+    assert_eq!(shown().await, before, "when all is moved");
+    initech.set_layout(WorkspaceLayout::ByKind).await;
+
+    assert_eq!(shown().await, before);
+    assert_eq!(moved.count, chat.len());
+    let left: BTreeSet<_> = left.iter().map(|item| item["item"].as_str().unwrap()).collect();
+    assert_eq!(moved.left.iter().map(String::as_str).collect::<BTreeSet<_>>(), left);
+}
+
+/// Back in one partition, a document has the versions that were its own. Where another one has its id, all of it is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn move_back_mixes_no_two_documents() {
+    let test_system = TestSystem::new().await;
+    let initech = Initech::new(&test_system).await;
+    assert!(initech.migrate(WorkspaceLayout::Splitting, WorkspaceLayout::ByKind).await.is_empty());
+    let known = items_of_an_earlier_version(&test_system.person_id(ANA).to_string());
+    let item = |name: &str| known.iter().find(|known| known["item"] == name).unwrap().clone();
+    let (mut head, version) = (item("document#handbook"), item("edition#handbook#0000000001"));
+    head["version"] = json!(1);
+    initech.put_whole(&[head, version]).await;
+    let stored = initech.stored();
+    let is_of_handbook = |item: &str| item.split('#').nth(1) == Some("handbook");
+    let of_handbook: BTreeMap<_, _> = stored.iter().filter(|((_, item), _)| is_of_handbook(item)).collect();
+    assert_eq!(of_handbook.len(), 6);
+
+    for _ in 0..2 {
+        let left = initech.migrate(WorkspaceLayout::Joining, WorkspaceLayout::Whole).await;
+
+        let versions = (1..=3).map(|version| format!("edition#handbook#{version:010}"));
+        assert_eq!(left, ["document#handbook".to_owned()].into_iter().chain(versions).collect::<Vec<_>>());
+        let stored = initech.stored();
+        let still: BTreeMap<_, _> = stored.iter().filter(|((_, item), _)| is_of_handbook(item)).collect();
+        assert_eq!(still, of_handbook);
+        assert_eq!(initech.done("read_document", json!({ "id": "log" })).await["version"], 60);
     }
 }
 

@@ -108,7 +108,7 @@ impl Access {
             allowed_by_role: membership.map_or(Scopes::NONE, |membership| membership.role.permissions),
             denied: grant.denied,
             scope_meaning: grant.scope_meaning,
-            workspace_layout: membership.map_or(WorkspaceLayout::Whole, |membership| membership.layout),
+            workspace_layout: membership.map_or(WorkspaceLayout::Whole, |membership| membership.workspace_layout),
             principal: Principal::Client {
                 grant: grant.id.clone(),
                 client: approval.client.clone(),
@@ -139,7 +139,7 @@ impl Access {
             allowed_by_role: basis.membership.role.permissions,
             denied: Scopes::NONE,
             scope_meaning: record.scope_meaning,
-            workspace_layout: basis.membership.layout,
+            workspace_layout: basis.membership.workspace_layout,
             principal: Principal::ApiKey(record.id),
         })
     }

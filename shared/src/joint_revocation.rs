@@ -65,12 +65,7 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
     /// # Errors
     /// When DynamoDB fails: it can be done again.
     pub async fn of_member(&self, membership: &Membership) -> Result<bool, UpstreamError> {
-        let connections = ConnectionsRef {
-            tenant: &membership.tenant,
-            person: Some(&membership.person),
-            client: None,
-            instance: membership.basis.approval.membership,
-        };
+        let connections = connections_of(membership);
         self.announce(connections);
         let (number, raised) = self.directory.revoke_connections_of_member(membership).await?;
         self.confirm(connections, Some(number));
@@ -87,11 +82,9 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
         membership: &Membership,
         change: Option<u64>,
     ) -> Result<ChangeOutcome, UpstreamError> {
-        let Membership { tenant, person, .. } = membership;
-        let instance = membership.basis.approval.membership;
-        let connections = ConnectionsRef { tenant, person: Some(person), client: None, instance };
+        let connections = connections_of(membership);
         self.announce(connections);
-        let outcome = self.directory.renew_membership((person, tenant), change).await?;
+        let outcome = self.directory.renew_membership((&membership.person, &membership.tenant), change).await?;
         if outcome == ChangeOutcome::Applied {
             self.confirm(connections, None);
         }
@@ -103,11 +96,9 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
     /// # Errors
     /// When DynamoDB fails: it can be done again.
     pub async fn remove_member(&self, membership: &Membership) -> Result<(), UpstreamError> {
-        let Membership { tenant, person, .. } = membership;
-        let instance = membership.basis.approval.membership;
-        let connections = ConnectionsRef { tenant, person: Some(person), client: None, instance };
+        let connections = connections_of(membership);
         self.announce(connections);
-        self.directory.remove_member(tenant, person, self.now).await?;
+        self.directory.remove_member(&membership.tenant, &membership.person, self.now).await?;
         self.confirm(connections, None);
         Ok(())
     }
@@ -176,5 +167,15 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
     fn confirm(&self, connections: ConnectionsRef<'_>, number: Option<u64>) {
         let Self { reason, by, .. } = self;
         self.recorder.record_event(&Event::ConnectionsEnded { connections, number, reason: reason.as_str(), by: *by });
+    }
+}
+
+/// All that a person has connected in a tenant, under the membership that was read.
+fn connections_of(membership: &Membership) -> ConnectionsRef<'_> {
+    ConnectionsRef {
+        tenant: &membership.tenant,
+        person: Some(&membership.person),
+        client: None,
+        instance: membership.basis.approval.membership,
     }
 }

@@ -60,7 +60,8 @@ impl<R: Recorder> Revocation<'_, Grants, R> {
     }
 }
 
-/// The revocation of a grant that the audit knows of. Nothing is revoked before [`Self::complete`].
+/// The revocation of a grant that the audit knows of. Nothing is revoked before [`Self::complete`] or
+/// [`Self::replace`].
 #[must_use]
 pub struct AnnouncedRevocation<'a, R> {
     grants: &'a Grants,

@@ -33,7 +33,7 @@ struct Page<'a> {
 }
 
 impl Admin {
-    /// Its path.
+    /// The path of this page.
     pub(crate) fn home(&self) -> String {
         self.layout.paths().admin("")
     }

@@ -98,8 +98,8 @@ mod tests {
         let role = Role { name: "any".to_owned(), permissions: Scopes::parse(scopes) };
         let server = ResourceServer::at_issuer(Issuer::parse("https://connect.example.com").unwrap());
         let resource = Resource::new(&server);
-        let (basis, layout) = (CurrentBasis::default(), WorkspaceLayout::ByKind);
-        let membership = Membership { person, tenant, name: "Acme".to_owned(), role, basis, layout };
+        let (basis, workspace_layout) = (CurrentBasis::default(), WorkspaceLayout::ByKind);
+        let membership = Membership { person, tenant, name: "Acme".to_owned(), role, basis, workspace_layout };
         let basis = KeyBasis { membership, has_ended_parent: false };
         Access::from_api_key(&key, known, &resource, &basis).unwrap()
     }

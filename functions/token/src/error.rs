@@ -77,11 +77,6 @@ impl TokenError {
         self.row().0
     }
 
-    /// Whether DynamoDB failed.
-    pub(crate) fn is_of_tables(&self) -> bool {
-        matches!(self, Self::Upstream(error) if error.call.starts_with("DynamoDB."))
-    }
-
     /// What the client is told.
     pub(crate) fn error_response(&self) -> ErrorResponse {
         self.row().1

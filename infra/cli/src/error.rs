@@ -36,16 +36,14 @@ pub(crate) enum CommandError {
     NoTenant(TenantId),
     #[error("there is a tenant {0} already; `amble tenant rename {0}` gives it another name")]
     TenantExists(TenantId),
-    #[error("say which tenants, or --all")]
-    NoTenantSelection,
     #[error("what tenant {0} has is being moved the other way; end that first, with `amble tenant migrate {0}{1}`")]
     MovedOtherWay(TenantId, &'static str),
     #[error(
         "what tenant {tenant} has cannot go where other items are; there are {count}, such as {example}: see docs/operating/partitions.md"
     )]
     ItemsInTheWay { tenant: TenantId, count: usize, example: String },
-    #[error("tenant {0}: {1}; nothing is lost: run the same command again")]
-    NotMigrated(TenantId, MoveError),
+    #[error("tenant {tenant}: {error}; nothing is lost: run the same command again{}", until_then(.still_moving))]
+    NotMigrated { tenant: TenantId, error: MoveError, still_moving: Vec<TenantId> },
     #[error("tenant {0} has no role {1}; it has {2}")]
     NoRole(TenantId, String, String),
     #[error("{0} is a role that every tenant has; choose another name")]
@@ -125,4 +123,10 @@ pub(crate) enum CommandError {
     NoPassword(String),
     #[error("{0}")]
     InvalidUrl(String),
+}
+
+/// Where nobody can write until tenants are moved.
+fn until_then(still_moving: &[TenantId]) -> String {
+    let tenants: Vec<_> = still_moving.iter().map(TenantId::as_str).collect();
+    if tenants.is_empty() { String::new() } else { format!("; until then nobody can write in {}", tenants.join(", ")) }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use shared::oauth::tenant::TenantId;
+use shared::store::directory::Directory;
+use shared::store::workspace::Workspaces;
 use shared::store::workspace_layout::WorkspaceLayout;
 use shared::store::workspace_move::{MoveError, MovedItems};
 
@@ -18,7 +20,12 @@ use crate::output::Output;
 #[derive(Args)]
 pub(crate) struct Migration {
     /// Their ids
-    #[arg(value_name = "TENANT", value_parser = arguments::tenant, conflicts_with = "all")]
+    #[arg(
+        value_name = "TENANT",
+        value_parser = arguments::tenant,
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     tenants: Vec<TenantId>,
     /// All tenants whose items lie otherwise
     #[arg(long)]
@@ -34,36 +41,45 @@ pub(crate) struct Migration {
 /// How many tenants are moved after one wait. Nobody can write there until their own turn is over.
 const AT_ONCE: usize = 20;
 
+/// What became of a tenant that was to be moved.
+enum TenantOutcome {
+    Moved(MovedItems),
+    /// Somebody has removed it since.
+    Removed,
+}
+
+/// Where to, and with what.
+struct Mover<'c> {
+    context: &'c Context,
+    directory: Directory,
+    workspaces: Workspaces,
+    goal: WorkspaceLayout,
+}
+
 pub(crate) async fn run(migration: &Migration, context: &Context) -> Result<Output, CommandError> {
-    let directory = context.environment.directory()?;
-    let tenants = match (migration.all, migration.tenants.as_slice()) {
-        (true, _) => directory.list_tenants().await?.into_iter().map(|tenant| tenant.id).collect(),
-        (false, []) => return Err(CommandError::NoTenantSelection),
-        (false, tenants) => tenants.to_vec(),
-    };
     let goal = if migration.back { WorkspaceLayout::Whole } else { WorkspaceLayout::ByKind };
-    let mut misplaced = Vec::new();
-    for tenant in &tenants {
+    let (directory, workspaces) = (context.environment.directory()?, context.environment.workspaces()?);
+    let mut tenants = Vec::new();
+    if migration.all {
+        tenants = directory.list_layouts().await?;
+    }
+    for tenant in &migration.tenants {
         context.find_tenant(tenant).await?;
-        if needs_move(context, tenant, goal).await? {
+        tenants.push((tenant.clone(), directory.workspace_layout(tenant).await?));
+    }
+    let mover = Mover { context, directory, workspaces, goal };
+    let mut misplaced = Vec::new();
+    for (tenant, layout) in &tenants {
+        if mover.needs_move(tenant, *layout).await? {
             misplaced.push(tenant.clone());
         }
     }
-    let mut moved = Vec::new();
+    let mut outcomes = Vec::new();
     for some in misplaced.chunks(AT_ONCE) {
-        for tenant in some {
-            begin(context, tenant, goal).await?;
-        }
-        if !migration.wait.is_zero() {
-            context.flush().await;
-            context.progress(&format!("calls under way may go on for {} s", migration.wait.as_secs()));
-            tokio::time::sleep(migration.wait).await;
-        }
-        for tenant in some {
-            moved.push((tenant, finish(context, tenant, goal).await?));
-        }
+        outcomes.extend(mover.move_together(some, migration.wait).await?);
     }
-    Ok(output(&tenants, &moved, goal))
+    let tenants: Vec<_> = tenants.into_iter().map(|(tenant, _)| tenant).collect();
+    Ok(output(&tenants, &outcomes, goal))
 }
 
 /// As people are told it.
@@ -76,61 +92,116 @@ pub(crate) const fn label(layout: WorkspaceLayout) -> &'static str {
     }
 }
 
-/// The layout while items are moved.
-const fn on_the_way_to(goal: WorkspaceLayout) -> WorkspaceLayout {
+/// The layout while items are moved to `goal`.
+const fn moving_layout(goal: WorkspaceLayout) -> WorkspaceLayout {
     match goal {
         WorkspaceLayout::Whole | WorkspaceLayout::Joining => WorkspaceLayout::Joining,
         WorkspaceLayout::ByKind | WorkspaceLayout::Splitting => WorkspaceLayout::Splitting,
     }
 }
 
-/// Whether anything of a tenant is to be moved. What was left by an earlier move is in the way of a move back.
-async fn needs_move(context: &Context, tenant: &TenantId, goal: WorkspaceLayout) -> Result<bool, CommandError> {
-    let workspaces = context.environment.workspaces()?;
-    let layout = context.environment.directory()?.workspace_layout(tenant).await?;
-    if layout == goal {
-        return Ok(!workspaces.misplaced(tenant, goal).await?.is_empty());
+impl Mover<'_> {
+    /// Whether anything of a tenant is to be moved. Nothing is moved back to where other items are: two documents of one id would be
+    /// mixed.
+    async fn needs_move(&self, tenant: &TenantId, layout: WorkspaceLayout) -> Result<bool, CommandError> {
+        if layout.is_moving() {
+            let option = if layout == WorkspaceLayout::Joining { " --back" } else { "" };
+            let is_same = layout == moving_layout(self.goal);
+            return if is_same { Ok(true) } else { Err(CommandError::MovedOtherWay(tenant.clone(), option)) };
+        }
+        if layout != self.goal && self.goal == WorkspaceLayout::ByKind {
+            return Ok(true);
+        }
+        if self.workspaces.misplaced(tenant, self.goal).await?.is_empty() {
+            return Ok(layout != self.goal);
+        }
+        if self.goal == WorkspaceLayout::Whole {
+            let in_the_way = self.workspaces.misplaced(tenant, WorkspaceLayout::ByKind).await?;
+            if let Some(example) = in_the_way.first().cloned() {
+                return Err(CommandError::ItemsInTheWay { tenant: tenant.clone(), count: in_the_way.len(), example });
+            }
+        }
+        Ok(true)
     }
-    if layout.is_moving() && layout != on_the_way_to(goal) {
-        let option = if layout == WorkspaceLayout::Joining { " --back" } else { "" };
-        return Err(CommandError::MovedOtherWay(tenant.clone(), option));
-    }
-    if layout == WorkspaceLayout::ByKind {
-        let in_the_way = workspaces.misplaced(tenant, layout).await?;
-        if let Some(example) = in_the_way.first().cloned() {
-            return Err(CommandError::ItemsInTheWay { tenant: tenant.clone(), count: in_the_way.len(), example });
+
+    /// Moves some tenants after one wait. One that fails keeps nobody from writing in the others.
+    ///
+    /// # Errors
+    /// When any was not moved.
+    async fn move_together<'t>(
+        &self,
+        tenants: &'t [TenantId],
+        wait: Duration,
+    ) -> Result<Vec<(&'t TenantId, TenantOutcome)>, CommandError> {
+        let (mut begun, mut outcomes, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for tenant in tenants {
+            match self.begin(tenant).await {
+                Ok(()) => begun.push(tenant),
+                Err(error) => failed.push((tenant, error)),
+            }
+        }
+        if !wait.is_zero() && !begun.is_empty() {
+            self.context.flush().await;
+            self.context.progress(&format!("calls under way may go on for {} s", wait.as_secs()));
+            tokio::time::sleep(wait).await;
+        }
+        for tenant in begun {
+            match self.finish(tenant).await {
+                Ok(moved) => outcomes.push((tenant, TenantOutcome::Moved(moved))),
+                Err(error) => failed.push((tenant, error)),
+            }
+        }
+        let (mut first, mut still_moving) = (None, Vec::new());
+        for (tenant, error) in failed {
+            if matches!(self.directory.find(tenant).await, Ok(None)) {
+                outcomes.push((tenant, TenantOutcome::Removed));
+                continue;
+            }
+            // If nobody knows, it may be.
+            if self.directory.workspace_layout(tenant).await.map_or(true, WorkspaceLayout::is_moving) {
+                still_moving.push(tenant.clone());
+            }
+            first.get_or_insert((tenant.clone(), error));
+        }
+        match first {
+            None => Ok(outcomes),
+            Some((tenant, error)) => Err(CommandError::NotMigrated { tenant, error, still_moving }),
         }
     }
-    Ok(true)
+
+    /// From here on nobody writes what the tenant has.
+    async fn begin(&self, tenant: &TenantId) -> Result<(), MoveError> {
+        let event = OperatorEvent::TenantMigrating { tenant: tenant.as_str(), layout: label(self.goal) };
+        self.context.announce(&event).await;
+        let moving = moving_layout(self.goal);
+        let change = |layout: WorkspaceLayout| (!layout.is_moving() || layout == moving).then_some(moving);
+        self.directory.change_layout(tenant, change).await?.map(drop).ok_or(MoveError::LayoutChanged)
+    }
+
+    async fn finish(&self, tenant: &TenantId) -> Result<MovedItems, MoveError> {
+        let moving = moving_layout(self.goal);
+        let progress = |count: usize| self.context.progress(&format!("{tenant}: {count} items moved"));
+        let moved = self.workspaces.move_items(tenant, moving, progress).await?;
+        let ended = self.directory.change_layout(tenant, |layout| (layout == moving).then_some(self.goal)).await?;
+        ended.ok_or(MoveError::LayoutChanged)?;
+        self.context.record(&OperatorEvent::TenantMigrated { tenant: tenant.as_str(), layout: label(self.goal) });
+        Ok(moved)
+    }
 }
 
-/// From here on nobody writes what the tenant has.
-async fn begin(context: &Context, tenant: &TenantId, goal: WorkspaceLayout) -> Result<(), CommandError> {
-    context.announce(&OperatorEvent::TenantMigrating { tenant: tenant.as_str(), layout: label(goal) }).await;
-    let moving = on_the_way_to(goal);
-    let change = |layout: WorkspaceLayout| (!layout.is_moving() || layout == moving).then_some(moving);
-    let changed = context.environment.directory()?.change_layout(tenant, change).await?;
-    changed.map(drop).ok_or_else(|| CommandError::NotMigrated(tenant.clone(), MoveError::LayoutChanged))
-}
-
-async fn finish(context: &Context, tenant: &TenantId, goal: WorkspaceLayout) -> Result<MovedItems, CommandError> {
-    let (directory, workspaces) = (context.environment.directory()?, context.environment.workspaces()?);
-    let moving = on_the_way_to(goal);
-    let failed = |error| CommandError::NotMigrated(tenant.clone(), error);
-    let progress = |count: usize| context.progress(&format!("{tenant}: {count} items moved"));
-    let moved = workspaces.move_items(tenant, moving, progress).await.map_err(failed)?;
-    let ended = directory.change_layout(tenant, |layout| (layout == moving).then_some(goal)).await?;
-    ended.ok_or_else(|| failed(MoveError::LayoutChanged))?;
-    context.record(&OperatorEvent::TenantMigrated { tenant: tenant.as_str(), layout: label(goal) });
-    Ok(moved)
-}
-
-fn output(tenants: &[TenantId], moved: &[(&TenantId, MovedItems)], goal: WorkspaceLayout) -> Output {
+fn output(tenants: &[TenantId], outcomes: &[(&TenantId, TenantOutcome)], goal: WorkspaceLayout) -> Output {
     let mut text = String::new();
     let mut rows = Vec::new();
     for tenant in tenants {
-        let moved = moved.iter().find(|(id, _)| *id == tenant).map(|(_, moved)| moved);
-        let (count, left) = moved.map_or((0, &[][..]), |moved| (moved.count, &moved.left));
+        let (count, left) = match outcomes.iter().find(|(id, _)| *id == tenant) {
+            None => (0, &[][..]),
+            Some((_, TenantOutcome::Moved(moved))) => (moved.count, moved.left.as_slice()),
+            Some((_, TenantOutcome::Removed)) => {
+                text.extend([format!("Tenant {tenant} was removed meanwhile.\n")]);
+                rows.push(json!({ "tenant": tenant.as_str(), "removed": true }));
+                continue;
+            }
+        };
         text.extend([format!("Tenant {tenant} lies {} now; items moved: {count}.\n", label(goal))]);
         if !left.is_empty() {
             text.extend([format!("Items left, as others have their place: {}\n", left.len())]);

@@ -221,8 +221,8 @@ fn ana_in_acme() -> Result<Membership, LocalError> {
     let [(_, ana), ..] = &PEOPLE;
     let role = Role::built_in("owner").ok_or(LocalError::Demo("a role"))?;
     let tenant = TenantId::parse("acme").ok_or(LocalError::Demo("a tenant's id"))?;
-    let (name, basis, layout) = ("Acme".to_owned(), CurrentBasis::default(), WorkspaceLayout::ByKind);
-    Ok(Membership { person: person_id(ana)?, tenant, name, role, basis, layout })
+    let (name, basis, workspace_layout) = ("Acme".to_owned(), CurrentBasis::default(), WorkspaceLayout::ByKind);
+    Ok(Membership { person: person_id(ana)?, tenant, name, role, basis, workspace_layout })
 }
 
 fn email(name: &str) -> String {

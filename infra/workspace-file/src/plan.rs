@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use shared::clock::Timestamp;
 use shared::oauth::tenant::TenantId;
 use shared::store::directory::{Directory, PutTenantError, Tenant};
-use shared::store::workspace::{Workspaces, WriteError};
+use shared::store::workspace::{Workspace, Workspaces, WriteError};
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
@@ -154,6 +154,8 @@ impl<'f> Plan<'f> {
         now: Timestamp,
         mut done: impl FnMut(&Change<'f>),
     ) -> Result<(), ApplyError> {
+        // One for all changes of a tenant: it reads only once where the items lie.
+        let mut of_tenant: Option<Workspace> = None;
         for change in &self.changes {
             let written = match &change.subject {
                 Subject::Tenant(tenant) => {
@@ -180,7 +182,9 @@ impl<'f> Plan<'f> {
                     }
                 }
                 Subject::WorkspaceItem(item) => {
-                    item.save(&workspaces.as_operator(change.tenant), now).await.map_err(ApplyFailure::from)
+                    let known = of_tenant.take().filter(|workspace| workspace.tenant() == change.tenant);
+                    let workspace = of_tenant.insert(known.unwrap_or_else(|| workspaces.as_operator(change.tenant)));
+                    item.save(workspace, now).await.map_err(ApplyFailure::from)
                 }
             };
             written.map_err(|reason| ApplyError { what: change.label(), reason })?;

@@ -42,6 +42,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 
 use super::item::{Item, Value, unparsable_item};
 use super::item_update::{ItemUpdate, MADE_BY, UpdateOutcome, write_as_read};
+use super::transaction::build_error;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::jwk::{JwkSet, SigningAlgorithm};
@@ -505,7 +506,7 @@ impl ExpiryExtension {
             .expression_attribute_values(":expires", Value::from(self.until).0)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build();
-        update.map_err(|error| upstream_call::failed("DynamoDB.TransactWriteItems", error.to_string()))
+        update.map_err(|error| build_error(&error))
     }
 
     /// Whether the client, as it is now, lives long enough without it.

@@ -235,8 +235,8 @@ impl Grants {
     }
 
     /// The grants of `person` for `client` that are in use or whose code can still be exchanged, and the tenant of each, the newest
-    /// first, as far as an index shows: some may have expired or been revoked. One call, unless a page of the index ends early: that is after some 4,000 grants,
-    /// those that have ended within a month among them. It looks at no more than ten pages.
+    /// first, as far as an index shows: some may have expired or been revoked. One call, unless a page of the index ends early: that is
+    /// after some 4,000 grants, those that have ended within a month among them. It looks at no more than ten pages.
     ///
     /// # Errors
     /// When DynamoDB fails.

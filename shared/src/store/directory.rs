@@ -124,7 +124,7 @@ pub struct Membership {
     /// What an approval of theirs rests on, and which approvals have been revoked together.
     pub basis: CurrentBasis,
     /// In which partitions the tenant's workspace lies.
-    pub layout: WorkspaceLayout,
+    pub workspace_layout: WorkspaceLayout,
 }
 
 /// Why a tenant was not stored.
@@ -497,7 +497,7 @@ impl Directory {
                 name: tenant.text("name")?.to_owned(),
                 role: read_role(&tenant, membership.text("role")?)?,
                 basis: read_basis(membership, &tenant)?,
-                layout: read_layout(&tenant)?,
+                workspace_layout: read_layout(&tenant)?,
             }))
         };
         read().ok_or_else(|| unparsable_item(&self.table))
@@ -583,7 +583,7 @@ fn read_instance(item: &Item, name: &str) -> Option<Option<InstanceId>> {
     if item.has(name) { InstanceId::from_bytes(item.bytes(name)?).map(Some) } else { Some(None) }
 }
 
-fn read_layout(tenant: &Item) -> Option<WorkspaceLayout> {
+pub(super) fn read_layout(tenant: &Item) -> Option<WorkspaceLayout> {
     WorkspaceLayout::parse(if tenant.has(LAYOUT) { Some(tenant.text(LAYOUT)?) } else { None })
 }
 

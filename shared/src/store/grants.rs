@@ -209,7 +209,7 @@ impl Grants {
                 .set_item(Some(new.clone().into_inner()))
                 .condition_expression("attribute_not_exists(id)")
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            let put = put.build().map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
+            let put = put.build().map_err(|error| transaction::build_error(&error))?;
             let writes: Vec<_> =
                 std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates).collect();
             let last = writes.len().saturating_sub(1);
@@ -438,8 +438,8 @@ impl Grants {
     /// As [`Self::rotate`].
     pub async fn record_assertion(&self, client: &AuthenticatedClient) -> Result<(), ClientWriteError> {
         let Some(assertion) = client.proof().assertion() else { return Ok(()) };
-        let write = used_assertions::addition(&self.table, assertion)
-            .map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
+        let write =
+            used_assertions::addition(&self.table, assertion).map_err(|error| transaction::build_error(&error))?;
         let writes = [TransactWriteItem::builder().update(write).build()];
         let token = to_text(Secret::<16>::random().expose());
         match transaction::write(&self.dynamo, &writes, &token).await.map_err(UpstreamError::from)? {
@@ -622,8 +622,8 @@ impl Grants {
         assertion: &VerifiedAssertion,
         update: UpdateItemFluentBuilder,
     ) -> Result<Update, ClientWriteError> {
-        let addition = used_assertions::addition(&self.table, assertion)
-            .map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
+        let addition =
+            used_assertions::addition(&self.table, assertion).map_err(|error| transaction::build_error(&error))?;
         let writes = [to_transaction(&update)?, addition];
         let writes = writes.map(|update| TransactWriteItem::builder().update(update).build());
         let token = to_text(Secret::<16>::random().expose());
@@ -653,7 +653,7 @@ fn to_transaction(update: &UpdateItemFluentBuilder) -> Result<types::Update, Ups
         .set_expression_attribute_names(update.get_expression_attribute_names().clone())
         .set_expression_attribute_values(update.get_expression_attribute_values().clone())
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    update.build().map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))
+    update.build().map_err(|error| transaction::build_error(&error))
 }
 
 fn with_family(update: UpdateItemFluentBuilder, family: &TokenFamily) -> UpdateItemFluentBuilder {

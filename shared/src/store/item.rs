@@ -10,7 +10,7 @@ use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 /// An item of a table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Item(HashMap<String, AttributeValue>);
 
 impl Item {

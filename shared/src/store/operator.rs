@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
-use super::directory::{Directory, Membership, Tenant, is_tenant};
+use super::directory::{Directory, Membership, Tenant, is_tenant, read_layout};
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use super::workspace::Workspaces;
-use super::workspace_layout::{KINDS, PARENTS, partition_of};
+use super::workspace_layout::{KINDS, PARENTS, WorkspaceLayout, partition_of};
 use super::{Key, batch_get_items, batch_write_items};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::Grant;
@@ -80,6 +80,20 @@ impl Directory {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn list_tenants(&self) -> Result<Vec<Tenant>, UpstreamError> {
+        let read = |(id, item)| self.read_tenant(id, &item);
+        self.scan_tenants().await?.into_iter().map(read).collect()
+    }
+
+    /// Every tenant, by id, with the layout of its workspace. The whole table is read.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn list_layouts(&self) -> Result<Vec<(TenantId, WorkspaceLayout)>, UpstreamError> {
+        let read = |(id, item)| Ok((id, read_layout(&item).ok_or_else(|| unparsable_item(&self.table))?));
+        self.scan_tenants().await?.into_iter().map(read).collect()
+    }
+
+    async fn scan_tenants(&self) -> Result<Vec<(TenantId, Item)>, UpstreamError> {
         let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
         let scan = scan
             .filter_expression("sk = :tenant")
@@ -87,9 +101,9 @@ impl Directory {
         let mut found = Vec::new();
         for item in scan_all(scan).await?.into_iter().filter(is_tenant) {
             let id = item.text("pk").and_then(|key| TenantId::parse(key.strip_prefix("tenant#")?));
-            found.push(self.read_tenant(id.ok_or_else(|| unparsable_item(&self.table))?, &item)?);
+            found.push((id.ok_or_else(|| unparsable_item(&self.table))?, item));
         }
-        found.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        found.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
         Ok(found)
     }
 
@@ -154,20 +168,28 @@ impl WorkspacePartitions {
     pub(super) fn in_order(&self) -> impl Iterator<Item = &str> {
         self.of_things.iter().chain(&self.of_kinds).map(String::as_str)
     }
+
+    /// Things come before what belongs to them.
+    pub(super) fn parents_first(&self) -> impl Iterator<Item = &str> {
+        self.of_kinds.iter().chain(&self.of_things).map(String::as_str)
+    }
 }
 
 impl Workspaces {
-    /// The partitions in which a tenant has items, in any layout.
+    /// The partitions in which a tenant has items, in any layout. While they are moved, a thing may lie whole and what belongs to it by
+    /// kind, or the other way round.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn partitions(&self, tenant: &TenantId) -> Result<WorkspacePartitions, UpstreamError> {
+        let with_parents = PARENTS.into_iter().map(|(kind, _)| partition_of(tenant, kind, None));
         let mut of_things = BTreeSet::new();
-        for (kind, of_each) in PARENTS {
-            for key in self.keys_in(&partition_of(tenant, kind, None)).await? {
+        for partition in with_parents.chain([tenant.to_string()]) {
+            for key in self.keys_in(&partition).await? {
                 let sort_key = key.text("item").ok_or_else(|| unparsable_item(&self.table))?;
-                let (_, thing) = sort_key.split_once('#').ok_or_else(|| unparsable_item(&self.table))?;
-                of_things.extend(of_each.iter().map(|kind| partition_of(tenant, kind, Some(thing))));
+                let (kind, thing) = sort_key.split_once('#').ok_or_else(|| unparsable_item(&self.table))?;
+                let of_each = PARENTS.iter().filter(|(parent, _)| *parent == kind).flat_map(|(_, of_each)| *of_each);
+                of_things.extend(of_each.map(|kind| partition_of(tenant, kind, Some(thing))));
             }
         }
         let kinds = KINDS.into_iter().chain(PARENTS.into_iter().map(|(kind, _)| kind));

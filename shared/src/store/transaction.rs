@@ -1,5 +1,6 @@
 //! Items written together, or none of them, by `TransactWriteItems`.
 
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use thiserror::Error;
@@ -93,6 +94,11 @@ pub(super) async fn write(
             upstream_call::failed_at_aws(CALL, &error).into()
         });
     }
+}
+
+/// The error of a write that lacks what every write has: it would take a mistake of ours.
+pub(super) fn build_error(error: &BuildError) -> UpstreamError {
+    upstream_call::failed(CALL, error.to_string())
 }
 
 fn failed_conditions(reasons: &[CancellationReason]) -> Vec<FailedCondition> {

@@ -11,7 +11,8 @@
 //! of a chat. So each list is one query of one partition. An item has the same sort key in either layout. No tenant's id holds a `#`.
 //!
 //! While its items are moved, a tenant has both layouts. Then each item is in one of them. Readers look where it was before they look
-//! where it goes, and miss none. Nobody writes.
+//! where it goes, and miss none. Where another item is in its place already, or contradicts it, that one counts: see
+//! [`super::workspace_move`]. Nobody writes.
 
 use crate::oauth::tenant::TenantId;
 
@@ -35,7 +36,19 @@ pub(super) struct Places {
     pub(super) second: Option<String>,
 }
 
-/// The kinds whose items are all in one partition. Those of [`PARENTS`] are emptied last, so that their own are found until then.
+impl Places {
+    /// Where the item is, unless it has been moved.
+    pub(super) fn source(self) -> String {
+        self.first
+    }
+
+    /// Where the item goes, or is if none is moved.
+    pub(super) fn target(self) -> String {
+        self.second.unwrap_or(self.first)
+    }
+}
+
+/// The kinds whose items are all in one partition.
 pub(super) const KINDS: [&str; 4] = ["skill", "tool", "view", "budget"];
 /// The kinds that have partitions of their own for each item, and which.
 pub(super) const PARENTS: [(&str, &[&str]); 4] = [
@@ -97,6 +110,24 @@ pub(super) fn partition_of(tenant: &TenantId, kind: &str, parent: Option<&str>) 
         None => format!("tenant#{tenant}#{kind}"),
         Some(parent) => format!("tenant#{tenant}#{kind}#{parent}"),
     }
+}
+
+/// The sort key of what contradicts an item: of the deleted thing of the same name, or of the thing if this is the deleted one.
+pub(super) fn counterpart(sort_key: &str) -> Option<String> {
+    const DELETED: &str = "deleted-";
+    match sort_key.strip_prefix(DELETED) {
+        Some(thing) => Some(thing.to_owned()),
+        None if ["document#", "entity#"].iter().any(|kind| sort_key.starts_with(kind)) => {
+            Some(format!("{DELETED}{sort_key}"))
+        }
+        None => None,
+    }
+}
+
+/// The sort keys of the document that has this version, if it is one: as it is there, and as it is deleted.
+pub(super) fn document_of_version(sort_key: &str) -> Option<[String; 2]> {
+    let (id, _) = sort_key.strip_prefix("edition#")?.split_once('#')?;
+    Some([format!("document#{id}"), format!("deleted-document#{id}")])
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //! time, a move that comes late does nothing, and whoever is interrupted begins again.
 //!
 //! An earlier version of this program that is deployed again knows one layout alone. What it wrote meanwhile comes into the way of what
-//! was there before. Such an item stays where it is, and is reported: nothing is overwritten, and no version counts twice.
+//! was there before. Such an item stays where it is, and is reported: nothing is overwritten, and no version counts twice. Nor is it read
+//! meanwhile.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem};
@@ -17,7 +18,7 @@ use super::item::{Item, Value, unparsable_item};
 use super::operator::with_partition;
 use super::transaction::{self, TransactionOutcome};
 use super::workspace::Workspaces;
-use super::workspace_layout::WorkspaceLayout;
+use super::workspace_layout::{WorkspaceLayout, counterpart, document_of_version};
 use crate::oauth::secret::{Secret, to_text};
 use crate::oauth::tenant::TenantId;
 use crate::upstream_call;
@@ -74,13 +75,14 @@ impl Workspaces {
         Ok(misplaced)
     }
 
-    /// The partitions that are empty when all items of a tenant lie as in `layout`, or have been moved as it says.
+    /// The partitions that are empty when all items of a tenant lie as in `layout`, or have been moved as it says. A document comes before
+    /// its versions: they are left if it is.
     async fn partitions_left(&self, tenant: &TenantId, layout: WorkspaceLayout) -> Result<Vec<String>, UpstreamError> {
         match layout {
             WorkspaceLayout::ByKind | WorkspaceLayout::Splitting => Ok(vec![tenant.to_string()]),
             WorkspaceLayout::Whole | WorkspaceLayout::Joining => {
                 let partitions = self.partitions(tenant).await?;
-                Ok(partitions.in_order().filter(|place| *place != tenant.as_str()).map(str::to_owned).collect())
+                Ok(partitions.parents_first().filter(|place| *place != tenant.as_str()).map(str::to_owned).collect())
             }
         }
     }
@@ -133,7 +135,8 @@ impl Workspaces {
     ) -> Result<bool, MoveError> {
         let mut is_written = false;
         // No transaction may name an item twice.
-        let names = |one: &Move, item: &str| one.contrary.as_ref().is_some_and(|(_, contrary)| contrary == item);
+        let names =
+            |one: &Move, item: &str| one.counterpart.as_ref().is_some_and(|(_, counterpart)| counterpart == item);
         let fit_together = moves
             .iter()
             .all(|one| !one.belongs_to_any(&outcome.left) && moves.iter().all(|other| !names(other, &one.sort_key)));
@@ -172,7 +175,8 @@ impl Workspaces {
             }
             Ok(parts)
         });
-        let (parts, writes): (Vec<_>, Vec<_>) = built.map_err(|error| build_error(&error))?.into_iter().unzip();
+        let (parts, writes): (Vec<_>, Vec<_>) =
+            built.map_err(|error| transaction::build_error(&error))?.into_iter().unzip();
         let token = to_text(Secret::<16>::random().expose());
         match transaction::write(&self.dynamo, &writes, &token).await.map_err(UpstreamError::from)? {
             TransactionOutcome::Committed => Ok(Vec::new()),
@@ -201,7 +205,7 @@ struct Move {
     sort_key: String,
     target: String,
     /// The item that must not be there as well, and its partition: nothing is there and deleted at once.
-    contrary: Option<(String, String)>,
+    counterpart: Option<(String, String)>,
 }
 
 /// A part of a transaction.
@@ -220,16 +224,13 @@ impl Move {
     fn of(tenant: &TenantId, layout: WorkspaceLayout, item: Item) -> Option<Self> {
         let sort_key = item.text("item").filter(|sort_key| !sort_key.starts_with(COUNTS))?.to_owned();
         let target = layout.places(tenant, &sort_key).second?;
-        let contrary = contrary_of(&sort_key);
-        let contrary = contrary.and_then(|contrary| Some((layout.places(tenant, &contrary).second?, contrary)));
-        Some(Self { item, sort_key, target, contrary })
+        let counterpart = counterpart(&sort_key).map(|other| (layout.places(tenant, &other).target(), other));
+        Some(Self { item, sort_key, target, counterpart })
     }
 
     /// Whether it is a version of a document that was left.
     fn belongs_to_any(&self, left: &[String]) -> bool {
-        let document = self.sort_key.strip_prefix("edition#").and_then(|rest| Some(rest.split_once('#')?.0));
-        let heads = document.map(|id| [format!("document#{id}"), format!("deleted-document#{id}")]);
-        heads.is_some_and(|heads| heads.iter().any(|head| left.contains(head)))
+        document_of_version(&self.sort_key).is_some_and(|document| document.iter().any(|head| left.contains(head)))
     }
 
     fn parts(&self, table: &str) -> Result<Vec<(Part, TransactWriteItem)>, BuildError> {
@@ -255,8 +256,8 @@ impl Move {
             (Part::Target, TransactWriteItem::builder().put(put.build()?).build()),
             (Part::Source, TransactWriteItem::builder().delete(delete.build()?).build()),
         ];
-        if let Some((partition, contrary)) = &self.contrary {
-            let key = Item::default().with("tenant", partition.as_str()).with("item", contrary.as_str());
+        if let Some((partition, counterpart)) = &self.counterpart {
+            let key = Item::default().with("tenant", partition.as_str()).with("item", counterpart.as_str());
             let check = ConditionCheck::builder()
                 .table_name(table)
                 .set_key(Some(key.into_inner()))
@@ -266,20 +267,4 @@ impl Move {
         }
         Ok(parts)
     }
-}
-
-/// The sort key of the deleted thing of the same name, or of the thing if this is the deleted one.
-fn contrary_of(sort_key: &str) -> Option<String> {
-    const DELETED: &str = "deleted-";
-    match sort_key.strip_prefix(DELETED) {
-        Some(thing) => Some(thing.to_owned()),
-        None if ["document#", "entity#"].iter().any(|kind| sort_key.starts_with(kind)) => {
-            Some(format!("{DELETED}{sort_key}"))
-        }
-        None => None,
-    }
-}
-
-fn build_error(error: &BuildError) -> UpstreamError {
-    upstream_call::failed("DynamoDB.TransactWriteItems", error.to_string())
 }

@@ -12,10 +12,6 @@ use super::tool_result::ToolResult;
 use crate::call_audit;
 use crate::error::CallError;
 
-/// For the model, while an operator moves what the tenant has.
-const MOVING: &str =
-    "Nothing was changed: the data of this workspace is being moved, and can only be read. Try again in a minute.";
-
 /// Calls a tool of ours.
 pub(crate) async fn built_in(
     tool: &BuiltIn,
@@ -24,7 +20,7 @@ pub(crate) async fn built_in(
 ) -> Result<CallToolResult, CallError> {
     let named = call_audit::object(&arguments);
     if tool.effect != Effect::ReadOnly && context.access.workspace_layout().is_moving() {
-        let refused = Err(ToolError::failed("workspace_moving", MOVING));
+        let refused = Err(ToolError::workspace_moving());
         call_audit::record_tool(context.access, tool.name, named.as_deref(), audit_outcome(&refused));
         return into_result(refused);
     }

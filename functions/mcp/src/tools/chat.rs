@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use shared::oauth::scope::Scope;
 #[cfg(test)]
 use shared::store::workspace::TITLE_LIMIT;
-use shared::store::workspace::WriteError;
 use shared::store::workspace::chat::{Chat, MESSAGE_LIMIT};
 
 use super::budget::spend_write;
@@ -54,12 +53,10 @@ async fn create(
         spend_write(message.len() + title.as_ref().map_or(0, String::len), true, context).await?;
     }
     let chat = context.workspace.create_chat(title.as_deref(), &message, by, context.now).await;
-    let Chat { id, title, created } = chat.map_err(|why| match why {
-        WriteError::Validation(unfit) => {
-            let why = if message.len() > MESSAGE_LIMIT { "too_large" } else { "invalid_arguments" };
-            ToolError::failed(why, format!("No chat was started: {unfit}."))
-        }
-        WriteError::Upstream(fault) => ToolError::Upstream(fault),
-    })?;
+    let invalid = |unfit| {
+        let why = if message.len() > MESSAGE_LIMIT { "too_large" } else { "invalid_arguments" };
+        ToolError::failed(why, format!("No chat was started: {unfit}."))
+    };
+    let Chat { id, title, created } = chat.map_err(|error| ToolError::of_write(error, invalid))?;
     Ok(ChatResult { id: id.to_string(), title, created: created.into() })
 }

@@ -320,8 +320,8 @@ async fn delete(arguments: DeleteArguments, context: &ToolContext<'_>) -> Result
     let DeleteArguments { id, version: VersionArgument(version) } = arguments;
     let id = id.parse()?;
     spend_write(0, false, context).await?;
-    let change = context.workspace.delete_document(&id, version, context.access.person(), context.now).await?;
-    let Edition { id, version, .. } = written(change)?;
+    let change = context.workspace.delete_document(&id, version, context.access.person(), context.now).await;
+    let Edition { id, version, .. } = written(change.map_err(write_error)?)?;
     Ok(DeletionResult { id: id.to_string(), version })
 }
 
@@ -364,12 +364,9 @@ fn not_found() -> ToolError {
 }
 
 /// The error of a write, for the model.
-fn write_error(why: WriteError) -> ToolError {
-    match why {
-        WriteError::Validation(unfit) => {
-            let why = if matches!(unfit, ValidationError::Content) { "too_large" } else { "invalid_arguments" };
-            ToolError::failed(why, format!("Nothing was written: {unfit}."))
-        }
-        WriteError::Upstream(fault) => ToolError::Upstream(fault),
-    }
+fn write_error(error: WriteError) -> ToolError {
+    ToolError::of_write(error, |unfit| {
+        let why = if matches!(unfit, ValidationError::Content) { "too_large" } else { "invalid_arguments" };
+        ToolError::failed(why, format!("Nothing was written: {unfit}."))
+    })
 }

@@ -15,7 +15,7 @@ use shared::store::workspace::entity_type::EntityType;
 #[cfg(test)]
 use shared::store::workspace::query::{CONDITIONS, OPS, ORDERS, TEXT_LIMIT};
 use shared::store::workspace::query::{Condition, Field, Sort, Words};
-use shared::store::workspace::{Name, Page, ValidationError};
+use shared::store::workspace::{Name, Page, ValidationError, WriteError};
 
 use super::arguments::ListArguments;
 use super::budget::spend_write;
@@ -291,7 +291,8 @@ async fn create(arguments: CreateArguments, context: &ToolContext<'_>) -> Result
     validate_fields(&declared, fields.as_object())?;
     let (asked, person) = (fields.as_object().clone(), context.access.person());
     spend_write(fields.bytes(), true, context).await?;
-    match context.workspace.create_entity(&kind, &id, fields, person, context.now).await? {
+    let change = context.workspace.create_entity(&kind, &id, fields, person, context.now).await;
+    match change.map_err(write_error)? {
         EntityUpdate::Applied(entity) => Ok(EntityResult::of(&entity)),
         // The client asks again because it did not hear the answer.
         EntityUpdate::Conflict(there)
@@ -325,7 +326,8 @@ async fn update(arguments: UpdateArguments, context: &ToolContext<'_>) -> Result
     let merged = parse_fields(merged)?;
     validate_fields(&declared, merged.as_object())?;
     spend_write(merged.bytes(), false, context).await?;
-    match context.workspace.update_entity(current, merged, context.access.person(), context.now).await? {
+    let change = context.workspace.update_entity(current, merged, context.access.person(), context.now).await;
+    match change.map_err(write_error)? {
         EntityUpdate::Applied(entity) => Ok(EntityResult::of(&entity)),
         EntityUpdate::Conflict(current) => Err(conflict(&current, version)),
         EntityUpdate::NotFound => Err(not_found()),
@@ -340,7 +342,7 @@ async fn delete(arguments: DeleteArguments, context: &ToolContext<'_>) -> Result
         return Err(conflict(&current, version));
     }
     spend_write(0, false, context).await?;
-    match context.workspace.delete_entity(current).await? {
+    match context.workspace.delete_entity(current).await.map_err(write_error)? {
         EntityUpdate::Applied(entity) => Ok(DeletionResult { deleted: EntityResult::of(&entity) }),
         EntityUpdate::Conflict(current) => Err(conflict(&current, version)),
         EntityUpdate::NotFound => Err(not_found()),
@@ -367,10 +369,17 @@ fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
 
 /// Bounded before anything looks at every part of it.
 fn parse_fields(fields: Map<String, Value>) -> Result<Fields, ToolError> {
-    Fields::new(fields).map_err(|unfit| {
-        let why = if unfit == ValidationError::Fields { "too_large" } else { "invalid_arguments" };
-        ToolError::failed(why, format!("Nothing was written: {unfit}."))
-    })
+    Fields::new(fields).map_err(invalid)
+}
+
+fn invalid(unfit: ValidationError) -> ToolError {
+    let why = if unfit == ValidationError::Fields { "too_large" } else { "invalid_arguments" };
+    ToolError::failed(why, format!("Nothing was written: {unfit}."))
+}
+
+/// The error of a write, for the model.
+fn write_error(error: WriteError) -> ToolError {
+    ToolError::of_write(error, invalid)
 }
 
 /// Whether fields are what their type declares, formats such as dates included.

@@ -24,6 +24,7 @@ mod report;
 mod roles;
 mod sign_in_mails;
 mod supabase;
+mod tables;
 mod target;
 mod test_person;
 mod tools;

@@ -6,36 +6,26 @@ use shared::oauth::tenant::TenantId;
 use shared::store::workspace::{Name, ValidationError};
 
 use super::finding::Check;
+use super::tables;
 use crate::deployment::{DeploymentError, OpenDeployment};
 use crate::error::CommandError;
 
 /// Of every tenant.
 pub(crate) async fn check(opened: Result<&OpenDeployment, &DeploymentError>) -> Check {
-    let mut check = Check::new("tools");
-    let opened = match opened {
-        Ok(opened) => opened,
-        Err(error) => {
-            check.skip(format!("the tables cannot be read: {error}"));
-            return check;
+    tables::check("tools", opened, unlisted, |check, found| {
+        for (tenant, tool, why) in found {
+            check.weak(
+                "tool_unlisted",
+                format!("the tool {tool} of the tenant {tenant} is not listed: {why}"),
+                "Hosts would refuse every tool of a person for this one, so it is left out, and no model knows of it.",
+                "Change it in the workspace file, and apply the file again.",
+            );
         }
-    };
-    match unlisted(&opened.environment).await {
-        Ok(found) => {
-            for (tenant, tool, why) in &found {
-                check.weak(
-                    "tool_unlisted",
-                    format!("the tool {tool} of the tenant {tenant} is not listed: {why}"),
-                    "Hosts would refuse every tool of a person for this one, so it is left out, and no model knows of it.",
-                    "Change it in the workspace file, and apply the file again.",
-                );
-            }
-            if found.is_empty() {
-                check.observed("hosts take the definitions of all tools of the tenants");
-            }
+        if found.is_empty() {
+            check.observed("hosts take the definitions of all tools of the tenants");
         }
-        Err(error) => check.skip(format!("the tables cannot be read: {error}")),
-    }
-    check
+    })
+    .await
 }
 
 /// Each with the rule that it breaks.

@@ -1,6 +1,7 @@
-//! AWS between the program and a test system's tables: a log group for the audit, and writes to the table of clients whose first try
-//! loses its answer or arrives late.
+//! AWS between the program and a test system's tables: a log group for the audit, writes to the table of clients whose first try
+//! loses its answer or arrives late, and transactions that are refused.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -36,6 +37,7 @@ struct Inner {
     seen: Mutex<Vec<String>>,
     first_try: Mutex<Option<FirstTry>>,
     late: Mutex<Option<(HeaderMap, Bytes)>>,
+    refuses_transactions: AtomicBool,
 }
 
 impl AwsProxy {
@@ -49,6 +51,7 @@ impl AwsProxy {
             seen: Mutex::default(),
             first_try: Mutex::default(),
             late: Mutex::default(),
+            refuses_transactions: AtomicBool::default(),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&inner));
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -63,6 +66,11 @@ impl AwsProxy {
     /// What becomes of the first try of the next write.
     pub(crate) fn plan(&self, first_try: FirstTry) {
         *self.inner.first_try.lock().unwrap() = Some(first_try);
+    }
+
+    /// From now on, the operator may make no transactions, or may again.
+    pub(crate) fn refuse_transactions(&self, refuse: bool) {
+        self.inner.refuses_transactions.store(refuse, Ordering::SeqCst);
     }
 
     /// The late one arrives; the status of its answer.
@@ -127,6 +135,10 @@ async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
             inner.seen.lock().unwrap().push(line["event"].as_str().unwrap().to_owned());
         }
         return response(StatusCode::OK, "{}".into());
+    }
+    if operation == "TransactWriteItems" && inner.refuses_transactions.load(Ordering::SeqCst) {
+        let error = json!({ "__type": "AccessDeniedException", "message": "as the test wanted it" });
+        return response(StatusCode::BAD_REQUEST, error.to_string().into());
     }
     let is_write = ["PutItem", "UpdateItem", "DeleteItem"].contains(&operation) && json["TableName"] == inner.clients;
     if !is_write {

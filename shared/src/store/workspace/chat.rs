@@ -11,7 +11,6 @@ use super::{Item, Name, TITLE_LIMIT, ValidationError, Workspace, WriteError, ite
 use crate::clock::Timestamp;
 use crate::oauth::tenant::PersonId;
 use crate::upstream_call;
-use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "chat#";
 const MESSAGE: &str = "chat-message#";
@@ -61,7 +60,7 @@ impl Workspace {
             .with("written", now)
             .with("writer", by.as_str());
         let transaction = self.transaction().await?.put(chat, Condition::Absent)?.put(first, Condition::Absent)?;
-        match transaction.write().await.map_err(UpstreamError::from)? {
+        match transaction.write().await? {
             TransactionOutcome::Committed => Ok(Chat { id, title, created: now }),
             TransactionOutcome::ConditionFailed(_) => {
                 Err(upstream_call::failed("DynamoDB", "a random id was taken").into())

@@ -257,7 +257,7 @@ impl Workspace {
         let size = content_size(title, content)?;
         let (title, writer) = (title.to_owned(), Some(by.clone()));
         let next = Edition { id: Name::random(), title, version: 1, size, written: now, writer };
-        match self.put_version(&next, content, None).await.map_err(UpstreamError::from)? {
+        match self.put_version(&next, content, None).await?? {
             TransactionOutcome::Committed => Ok(next),
             TransactionOutcome::ConditionFailed(_) => {
                 Err(upstream_call::failed("DynamoDB", "a random id was taken").into())
@@ -304,7 +304,7 @@ impl Workspace {
         let (title, writer) = (title.to_owned(), Some(by.clone()));
         let (id, base) = (head.edition.id.clone(), head.edition.version);
         let next = Edition { id, title, version: base.saturating_add(1), size, written: now, writer };
-        let written = self.put_version(&next, content, Some(&head)).await;
+        let written = self.put_version(&next, content, Some(&head)).await?;
         match self.changed(written, next.clone(), base).await? {
             DocumentUpdate::Conflict(version) if version > base && self.has_version(&next, content).await? => {
                 Ok(DocumentUpdate::Applied(next))
@@ -317,14 +317,14 @@ impl Workspace {
     /// [`Self::deleted_documents`], [`Self::restore_document`].
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// While the items are being moved, or when DynamoDB fails.
     pub async fn delete_document(
         &self,
         id: &Name,
         base: u32,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<DocumentUpdate, UpstreamError> {
+    ) -> Result<DocumentUpdate, WriteError> {
         let Some(head) = self.document_head(id).await? else { return Ok(DocumentUpdate::NotFound) };
         if head.edition.version != base {
             return Ok(DocumentUpdate::Conflict(head.edition.version));
@@ -332,7 +332,7 @@ impl Workspace {
         let aside = head_item(DELETED, &head).with("deleted", now).with("deleter", by.as_str());
         let transaction = self.transaction().await?;
         let transaction = transaction.delete(KIND, id, Condition::Version(base))?.put(aside, Condition::Any)?;
-        self.changed(transaction.write().await, head.edition, base).await
+        Ok(self.changed(transaction.write().await, head.edition, base).await?)
     }
 
     /// A page of the documents that were deleted, those after `after`: for an operator.
@@ -347,8 +347,8 @@ impl Workspace {
     /// document has its id.
     ///
     /// # Errors
-    /// When DynamoDB fails.
-    pub async fn restore_document(&self, id: &Name) -> Result<bool, UpstreamError> {
+    /// While the items are being moved, or when DynamoDB fails.
+    pub async fn restore_document(&self, id: &Name) -> Result<bool, WriteError> {
         let Some(head) = self.find(DELETED, id, |item| Head::read(DELETED, item)).await? else { return Ok(false) };
         let (back, version) = (head_item(KIND, &head), Condition::Version(head.edition.version));
         let transaction = self.transaction().await?.put(back, Condition::Absent)?.delete(DELETED, id, version)?;
@@ -376,7 +376,7 @@ impl Workspace {
             }
             let version = head.as_ref().map_or(0, |head| head.edition.version).saturating_add(1);
             let next = Edition { id: id.clone(), title: title.to_owned(), version, size, written: now, writer: None };
-            match self.put_version(&next, content, head.as_ref()).await {
+            match self.put_version(&next, content, head.as_ref()).await? {
                 Ok(TransactionOutcome::Committed) => return Ok(()),
                 Ok(TransactionOutcome::ConditionFailed(_)) | Err(TransactionError::Conflict) => {}
                 Err(TransactionError::Upstream(error)) => return Err(error.into()),
@@ -387,12 +387,15 @@ impl Workspace {
 
     /// Makes `next` the current version, if the one `before` still is; the first one if there was none. Removes the versions that are
     /// too many then.
+    ///
+    /// # Errors
+    /// While the items are being moved. Inside, as the transaction has them: a conflict may be none to the caller.
     async fn put_version(
         &self,
         next: &Edition,
         content: &str,
         before: Option<&Head>,
-    ) -> Result<TransactionOutcome, TransactionError> {
+    ) -> Result<Result<TransactionOutcome, TransactionError>, WriteError> {
         let condition = before.map_or(Condition::Absent, |head| Condition::Version(head.edition.version));
         let surplus = before.map(|head| head.surplus_before(next.version)).unwrap_or_default();
         let oldest = before.map_or(1, |head| surplus.end.max(head.oldest));
@@ -403,7 +406,7 @@ impl Workspace {
         for version in surplus {
             transaction = transaction.remove(&edition_key(&next.id, version))?;
         }
-        transaction.write().await
+        Ok(transaction.write().await)
     }
 
     /// The outcome of the change to `made` that was based on version `base`. If other transactions were in the way at

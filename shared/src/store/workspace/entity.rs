@@ -1,8 +1,8 @@
 //! Entities: the tenant's records, each of a type.
 //!
 //! ```text
-//! { tenant: "tenant#acme#entity#invoice", item: "entity#invoice#2026-001", version: 3, fields: "{…}", created: 1795…, updated: 1795…,
-//!   updated_by?: "5c1f6b0a-…", made_by: <16 bytes> }
+//! { tenant: "tenant#acme#entity#invoice", item: "entity#invoice#2026-001", version: 3, fields: "{…}", created: 1795…,
+//!   updated: 1795…, updated_by?: "5c1f6b0a-…", made_by: <16 bytes> }
 //! { tenant: "tenant#acme#deleted-entity#invoice", item: "deleted-entity#invoice#2026-001", version: 3 }
 //! ```
 //!
@@ -150,7 +150,7 @@ impl Workspace {
     /// Creates an entity, if there is none of that type and id.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// While the items are being moved, or when DynamoDB fails.
     pub async fn create_entity(
         &self,
         kind: &Name,
@@ -158,13 +158,13 @@ impl Workspace {
         fields: Fields,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<EntityUpdate, UpstreamError> {
+    ) -> Result<EntityUpdate, WriteError> {
         match self.insert_entity(kind, id, &fields.text, Some(by), now).await? {
             Insertion::Made(version) => {
                 let (kind, id, fields, updated_by) = (kind.clone(), id.clone(), fields.object, Some(by.clone()));
                 Ok(EntityUpdate::Applied(Entity { kind, id, version, fields, created: now, updated: now, updated_by }))
             }
-            Insertion::Exists(item) => self.resolve_conflict(kind, Some(item), &[]),
+            Insertion::Exists(item) => Ok(self.resolve_conflict(kind, Some(item), &[])?),
         }
     }
 
@@ -176,7 +176,7 @@ impl Workspace {
         fields: &str,
         by: Option<&PersonId>,
         now: Timestamp,
-    ) -> Result<Insertion, UpstreamError> {
+    ) -> Result<Insertion, WriteError> {
         // One to meet the tombstone, one to replace it, and as many again for those who make and delete it meanwhile.
         const TRIES: u32 = 4;
 
@@ -199,7 +199,7 @@ impl Workspace {
             for FailedCondition { write, item } in failed {
                 match (write, item) {
                     (0, Some(item)) => return Ok(Insertion::Exists(item)),
-                    (0, None) => return Err(unparsable_item(&self.table)),
+                    (0, None) => return Err(unparsable_item(&self.table).into()),
                     (_, item) => left = item,
                 }
             }
@@ -211,20 +211,20 @@ impl Workspace {
                 }
             };
         }
-        Err(contended(&self.table))
+        Err(contended(&self.table).into())
     }
 
     /// Replaces the fields of an entity, if it still has the version that was read.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// While the items are being moved, or when DynamoDB fails.
     pub async fn update_entity(
         &self,
         entity: Entity,
         fields: Fields,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<EntityUpdate, UpstreamError> {
+    ) -> Result<EntityUpdate, WriteError> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let maker = maker();
         let next = entity.version.saturating_add(1);
@@ -253,9 +253,9 @@ impl Workspace {
         };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
-                self.resolve_conflict(&entity.kind, refusal.item().cloned().map(Item::new), &maker)
+                Ok(self.resolve_conflict(&entity.kind, refusal.item().cloned().map(Item::new), &maker)?)
             }
-            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
+            _ => Err(upstream_call::failed_at_aws(CALL, &error).into()),
         }
     }
 
@@ -263,8 +263,8 @@ impl Workspace {
     /// counts as deleted: a retry cannot tell its own delete from another one.
     ///
     /// # Errors
-    /// When DynamoDB fails.
-    pub async fn delete_entity(&self, entity: Entity) -> Result<EntityUpdate, UpstreamError> {
+    /// While the items are being moved, or when DynamoDB fails.
+    pub async fn delete_entity(&self, entity: Entity) -> Result<EntityUpdate, WriteError> {
         let tombstone = item_of(&tombstone_prefix(&entity.kind), &entity.id).with("version", entity.version);
         let transaction = self.transaction().await?;
         let transaction = transaction.delete(&prefix(&entity.kind), &entity.id, Condition::Version(entity.version))?;

@@ -18,6 +18,7 @@ pub mod tool_definition;
 mod transaction;
 pub mod view;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use super::backoff::Backoff;
 use super::directory::Directory;
 use super::item::{self, Item, unparsable_item};
 use super::item_update::{MADE_BY, contended};
-use super::workspace_layout::{Places, WorkspaceLayout, partition_by_kind};
+use super::workspace_layout::{Places, WorkspaceLayout, counterpart, document_of_version, partition_by_kind};
 use super::{Key, batch_get_items};
 use crate::access::Access;
 use crate::oauth::secret::{Secret, to_text};
@@ -149,6 +150,9 @@ pub enum WriteError {
     /// It is not a valid item of that kind.
     #[error(transparent)]
     Validation(#[from] ValidationError),
+    /// The items of this tenant are being moved: what was written where they are leaving might be left there.
+    #[error("the workspace of {0} is being moved, and can only be read")]
+    Moving(TenantId),
     /// The table failed.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -270,12 +274,12 @@ impl Workspace {
         name: &Name,
         read: impl Fn(&Item) -> Option<T>,
     ) -> Result<Option<T>, UpstreamError> {
-        let sort_key = format!("{kind}{name}");
-        let Places { first, second } = self.layout().await?.places(&self.tenant, &sort_key);
-        let mut item = self.get(self.key(first, &sort_key)).await?;
-        if let (None, Some(second)) = (&item, second) {
-            item = self.get(self.key(second, &sort_key)).await?;
-        }
+        let (layout, sort_key) = (self.layout().await?, format!("{kind}{name}"));
+        let item = if layout.is_moving() {
+            self.moving_items(layout, &[sort_key]).await?.pop().flatten()
+        } else {
+            self.get(self.key_in(layout, &sort_key)).await?
+        };
         item.map(|item| read(&item).ok_or_else(|| unparsable_item(&self.table))).transpose()
     }
 
@@ -290,22 +294,60 @@ impl Workspace {
     /// The items with those sort keys, in their order.
     async fn items(&self, sort_keys: &[String]) -> Result<Vec<Option<Item>>, UpstreamError> {
         let layout = self.layout().await?;
-        let places: Vec<_> = sort_keys.iter().map(|item| layout.places(&self.tenant, item)).collect();
-        let keys: Vec<_> =
-            places.iter().zip(sort_keys).map(|(places, item)| self.key(places.first.clone(), item)).collect();
-        let mut found = batch_get_items(&self.dynamo, &keys).await?;
-        let (missing, keys): (Vec<_>, Vec<_>) = found
-            .iter_mut()
-            .zip(places.into_iter().zip(sort_keys))
-            .filter(|(item, _)| item.is_none())
-            .filter_map(|(slot, (places, item))| Some((slot, self.key(places.second?, item))))
-            .unzip();
-        if !keys.is_empty() {
-            for (slot, item) in missing.into_iter().zip(batch_get_items(&self.dynamo, &keys).await?) {
-                *slot = item;
-            }
+        if layout.is_moving() {
+            return self.moving_items(layout, sort_keys).await;
         }
-        Ok(found)
+        let keys: Vec<_> = sort_keys.iter().map(|item| self.key_in(layout, item)).collect();
+        batch_get_items(&self.dynamo, &keys).await
+    }
+
+    /// The same while they are moved. What was moved after it was looked for where it was is found where it goes.
+    async fn moving_items(
+        &self,
+        layout: WorkspaceLayout,
+        sort_keys: &[String],
+    ) -> Result<Vec<Option<Item>>, UpstreamError> {
+        let sources: Vec<_> = sort_keys.iter().map(|item| self.key_in(layout, item)).collect();
+        let targets: Vec<_> = sort_keys.iter().map(|item| self.target_key(layout, item)).collect();
+        let unmoved = batch_get_items(&self.dynamo, &sources).await?;
+        let moved = batch_get_items(&self.dynamo, &targets).await?;
+        let only_there = unmoved.iter().zip(&moved).filter(|(_, moved)| moved.is_none());
+        let only_there = only_there.filter_map(|(unmoved, _)| Some(sort_key(unmoved.as_ref()?))).collect();
+        let left = self.left_in_the_way(layout, only_there).await?;
+        let counts = |item: &Item| !left.contains(sort_key(item));
+        Ok(unmoved.into_iter().zip(moved).map(|(unmoved, moved)| moved.or(unmoved.filter(counts))).collect())
+    }
+
+    /// Which of `unmoved`, that are not where they go, never get there: what contradicts them is there, or another document than the
+    /// one whose versions they are. Nobody sees them before the move and after it, so nobody does meanwhile.
+    async fn left_in_the_way(
+        &self,
+        layout: WorkspaceLayout,
+        unmoved: Vec<&str>,
+    ) -> Result<BTreeSet<String>, UpstreamError> {
+        fn head<'f>(found: &'f BTreeMap<String, Item>, document: &[String; 2]) -> Option<&'f Item> {
+            document.iter().find_map(|item| found.get(item))
+        }
+        let documents: BTreeSet<_> = unmoved.iter().filter_map(|item| document_of_version(item)).flatten().collect();
+        let keys: Vec<_> = documents.iter().map(|item| self.key_in(layout, item)).collect();
+        let at_sources = self.contents(&keys).await?;
+        let others: BTreeSet<_> = unmoved.iter().filter_map(|item| counterpart(item)).chain(documents).collect();
+        let keys: Vec<_> = others.iter().map(|item| self.target_key(layout, item)).collect();
+        let at_targets = self.contents(&keys).await?;
+        let is_left = |item: &&str| {
+            let is_contradicted = counterpart(item).is_some_and(|other| at_targets.contains_key(&other));
+            let document = document_of_version(item);
+            let heads = document.and_then(|document| head(&at_sources, &document).zip(head(&at_targets, &document)));
+            // One that was moved between the two calls is the same in both places.
+            is_contradicted || heads.is_some_and(|(source, target)| source != target)
+        };
+        Ok(unmoved.into_iter().filter(is_left).map(str::to_owned).collect())
+    }
+
+    /// The items at `keys` that are there, by their sort keys, without their partitions.
+    async fn contents(&self, keys: &[Key<'_>]) -> Result<BTreeMap<String, Item>, UpstreamError> {
+        let found = batch_get_items(&self.dynamo, keys).await?.into_iter().flatten();
+        Ok(found.map(|item| (sort_key(&item).to_owned(), item.with("tenant", ""))).collect())
     }
 
     async fn list<T>(
@@ -367,12 +409,16 @@ impl Workspace {
 
     /// Items of this tenant by the beginning of their sort key, read consistently, and the sort key of the last one if there may be more.
     async fn query(&self, item_query: ItemQuery<'_>) -> Result<(Vec<Item>, Option<String>), UpstreamError> {
-        let Places { first, second } = self.layout().await?.places(&self.tenant, &item_query.begins);
-        let found = self.query_partition(first, &item_query).await?;
-        let Some(second) = second else { return Ok(found) };
+        let layout = self.layout().await?;
+        let Places { first, second } = layout.places(&self.tenant, &item_query.begins);
+        let (mut items, end) = self.query_partition(first, &item_query).await?;
+        let Some(second) = second else { return Ok((items, end)) };
         // What was moved after it was read here is read there once more.
         let moved = self.query_partition(second, &item_query).await?;
-        Ok(merge(found, moved, &item_query))
+        let unmoved = items.iter().filter(|item| !is_among(&moved.0, item)).map(sort_key).collect();
+        let left = self.left_in_the_way(layout, unmoved).await?;
+        items.retain(|item| !left.contains(sort_key(item)));
+        Ok(merge((items, end), moved, &item_query))
     }
 
     async fn query_partition(
@@ -415,10 +461,7 @@ impl Workspace {
         let made_by = *Secret::<16>::random().expose();
         let layout = self.layout_to_write().await?;
         let item = self.placed(item.with(MADE_BY, made_by.as_slice()), layout);
-        let key = Key {
-            table: &self.table,
-            attributes: ["tenant", "item"].map(|name| (name, item.text(name).unwrap_or_default().to_owned())).to_vec(),
-        };
+        let key = self.key_in(layout, sort_key(&item));
         let item = item.into_inner();
         let mut backoff = Backoff::new();
         loop {
@@ -466,25 +509,31 @@ impl Workspace {
     /// The same, for a write.
     ///
     /// # Errors
-    /// While the items are being moved: what was written where they are leaving might be left there.
-    async fn layout_to_write(&self) -> Result<WorkspaceLayout, UpstreamError> {
+    /// While the items are being moved, or when DynamoDB fails.
+    async fn layout_to_write(&self) -> Result<WorkspaceLayout, WriteError> {
         let layout = self.layout().await?;
-        if layout.is_moving() {
-            return Err(upstream_call::failed("DynamoDB", format!("the workspace of {} is being moved", self.tenant)));
-        }
-        Ok(layout)
+        if layout.is_moving() { Err(WriteError::Moving(self.tenant.clone())) } else { Ok(layout) }
     }
 
     /// The key of the item to write.
-    async fn key_to_write(&self, sort_key: &str) -> Result<Key<'_>, UpstreamError> {
-        let Places { first, .. } = self.layout_to_write().await?.places(&self.tenant, sort_key);
-        Ok(self.key(first, sort_key))
+    async fn key_to_write(&self, sort_key: &str) -> Result<Key<'_>, WriteError> {
+        Ok(self.key_in(self.layout_to_write().await?, sort_key))
     }
 
     /// An item, in its partition.
     fn placed(&self, item: Item, layout: WorkspaceLayout) -> Item {
-        let Places { first, .. } = layout.places(&self.tenant, item.text("item").unwrap_or_default());
-        item.with("tenant", first)
+        let partition = layout.places(&self.tenant, sort_key(&item)).source();
+        item.with("tenant", partition)
+    }
+
+    /// The key of an item where it is, unless it has been moved.
+    fn key_in(&self, layout: WorkspaceLayout, sort_key: &str) -> Key<'_> {
+        self.key(layout.places(&self.tenant, sort_key).source(), sort_key)
+    }
+
+    /// The key of an item where it goes.
+    fn target_key(&self, layout: WorkspaceLayout, sort_key: &str) -> Key<'_> {
+        self.key(layout.places(&self.tenant, sort_key).target(), sort_key)
     }
 
     fn key(&self, partition: String, sort_key: &str) -> Key<'_> {
@@ -513,23 +562,25 @@ fn head(kind: &str, name: &Name, title: &str, description: &str) -> Result<Item,
     Ok(item_of(kind, name).with("title", title).with("description", description))
 }
 
-/// One page of what two partitions have, each item once: as far as both were read.
+fn sort_key(item: &Item) -> &str {
+    item.text("item").unwrap_or_default()
+}
+
+fn is_among(items: &[Item], item: &Item) -> bool {
+    items.iter().any(|other| sort_key(other) == sort_key(item))
+}
+
+/// One page of what two partitions have, as far as both were read. Of two items with one sort key it has the one among `moved`.
 fn merge(
     (mut items, one_end): (Vec<Item>, Option<String>),
-    (others, other_end): (Vec<Item>, Option<String>),
+    (moved, other_end): (Vec<Item>, Option<String>),
     item_query: &ItemQuery<'_>,
 ) -> (Vec<Item>, Option<String>) {
-    fn sort_key(item: &Item) -> &str {
-        item.text("item").unwrap_or_default()
-    }
     let is_before = |one: &str, other: &str| if item_query.backwards { one > other } else { one < other };
     let ends = [one_end, other_end].into_iter().flatten();
     let mut end = ends.reduce(|one, other| if is_before(&one, &other) { one } else { other });
-    for item in others {
-        if items.iter().all(|known| sort_key(known) != sort_key(&item)) {
-            items.push(item);
-        }
-    }
+    items.retain(|item| !is_among(&moved, item));
+    items.extend(moved);
     items.retain(|item| end.as_ref().is_none_or(|end| !is_before(end, sort_key(item))));
     items.sort_by(|one, other| sort_key(one).cmp(sort_key(other)));
     if item_query.backwards {
@@ -589,10 +640,13 @@ mod tests {
         assert!(Name::parse(&"a".repeat(65)).is_none());
     }
 
-    /// An item that is moved between the two queries is found by both. None is passed over where one page ends early.
+    /// An item that is moved between the two queries is found by both, and counts where it goes. None is passed over where one page
+    /// ends early.
     #[test]
     fn page_of_two_partitions_has_each_item_once_and_in_order() {
-        let page = |keys: &str| keys.chars().map(|key| Item::default().with("item", key.to_string())).collect();
+        let page = |keys: &str, moved: bool| {
+            keys.chars().map(|key| Item::default().with("item", key.to_string()).with("moved", moved)).collect()
+        };
         for (backwards, most, one, other, items, end) in [
             (false, 10, ("ac", None), ("bd", None), "abcd", None),
             (false, 10, ("abc", None), ("abd", None), "abcd", None),
@@ -606,9 +660,12 @@ mod tests {
             (true, 2, ("ca", None), ("db", None), "dc", Some("c")),
         ] {
             let item_query = ItemQuery { most, backwards, ..ItemQuery::of("") };
-            let with_end = |(keys, end): (&str, Option<&str>)| (page(keys), end.map(str::to_owned));
-            let (merged, merged_end) = merge(with_end(one), with_end(other), &item_query);
+            let with_end = |(keys, end): (&str, Option<&str>), moved| (page(keys, moved), end.map(str::to_owned));
+            let (merged, merged_end) = merge(with_end(one, false), with_end(other, true), &item_query);
             let keys: String = merged.iter().filter_map(|item| item.text("item")).collect();
+            for item in &merged {
+                assert_eq!(item.flag("moved"), Some(other.0.contains(sort_key(item))), "{one:?} {other:?}");
+            }
             assert_eq!((keys.as_str(), merged_end.as_deref()), (items, end), "{one:?} {other:?}");
         }
     }

@@ -1,8 +1,8 @@
 //! Skills: instructions that a model can follow.
 //!
 //! ```text
-//! { tenant: "tenant#acme#skill", item: "skill#weekly-report", title: "Weekly report", description: "…", content: "# How to … {{week}} …",
-//!   arguments?: "[{\"name\":\"week\",\"description\":\"…\",\"required\":true}]" }
+//! { tenant: "tenant#acme#skill", item: "skill#weekly-report", title: "Weekly report", description: "…",
+//!   content: "# How to … {{week}} …", arguments?: "[{\"name\":\"week\",\"description\":\"…\",\"required\":true}]" }
 //! ```
 
 use serde_json::{Value, json};

@@ -1,8 +1,9 @@
 //! Tools that the tenant serves. `url` or `function`, never both.
 //!
 //! ```text
-//! { tenant: "tenant#acme#tool", item: "tool#create_invoice", title: "Create an invoice", description: "…", input_schema: "{…}", output_schema?: "{…}",
-//!   url: "https://tools.acme.example/invoices", timeout: 10, read_only: false, destructive: false, idempotent: false, open_world: true }
+//! { tenant: "tenant#acme#tool", item: "tool#create_invoice", title: "Create an invoice", description: "…",
+//!   input_schema: "{…}", output_schema?: "{…}", url: "https://tools.acme.example/invoices", timeout: 10,
+//!   read_only: false, destructive: false, idempotent: false, open_world: true }
 //! { …, function: "arn:aws:lambda:eu-west-1:123456789012:function:invoices:live", … }
 //! ```
 

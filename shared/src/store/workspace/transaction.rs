@@ -2,18 +2,14 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
-use super::{Name, Places, Workspace, WorkspaceLayout};
+use super::{Name, Workspace, WorkspaceLayout, WriteError};
 use crate::oauth::secret::{Secret, to_text};
 use crate::store::item::{Item, Value};
-use crate::store::transaction;
+use crate::store::transaction::{self, build_error};
 pub(super) use crate::store::transaction::{FailedCondition, TransactionError, TransactionOutcome};
-use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
-
-const CALL: &str = "DynamoDB.TransactWriteItems";
 
 /// What is to be written together.
 pub(super) struct Transaction<'a> {
@@ -33,12 +29,18 @@ pub(super) enum Condition {
     Any,
 }
 
+impl From<TransactionError> for WriteError {
+    fn from(error: TransactionError) -> Self {
+        Self::Upstream(error.into())
+    }
+}
+
 impl Workspace {
     /// An empty transaction.
     ///
     /// # Errors
     /// While the items are being moved, or when DynamoDB fails.
-    pub(super) async fn transaction(&self) -> Result<Transaction<'_>, UpstreamError> {
+    pub(super) async fn transaction(&self) -> Result<Transaction<'_>, WriteError> {
         Ok(Transaction { workspace: self, layout: self.layout_to_write().await?, writes: Vec::new() })
     }
 }
@@ -103,11 +105,6 @@ impl Transaction<'_> {
     }
 
     fn key(&self, sort_key: &str) -> HashMap<String, AttributeValue> {
-        let Places { first, .. } = self.layout.places(&self.workspace.tenant, sort_key);
-        self.workspace.key(first, sort_key).attribute_values()
+        self.workspace.key_in(self.layout, sort_key).attribute_values()
     }
-}
-
-fn build_error(error: &BuildError) -> UpstreamError {
-    upstream_call::failed(CALL, error.to_string())
 }
