@@ -1,7 +1,5 @@
 //! The description of a new API key, in the three steps of making it: the form, its confirmation, and the key.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
 use shared::http::parameters::Parameters;
@@ -10,24 +8,13 @@ use shared::oauth::scope::{Scope, Scopes};
 use shared::store::api_keys::FormId;
 
 use crate::form_fields::{FormFields, shown_field};
-
-/// The lifetimes that the form offers, in days. The longest ends when the key is revoked.
-pub(crate) const LIFETIMES: [(&str, &str); 5] =
-    [("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("never", "until it is revoked")];
-const DEFAULT_LIFETIME: &str = "90";
+use crate::key_lifetime::{DEFAULT_LIFETIME, KeyLifetime};
 
 /// The description of a new key.
 pub(crate) struct KeyDescription {
     pub(crate) name: ApiKeyName,
     pub(crate) scopes: Scopes,
     pub(crate) life: KeyLifetime,
-}
-
-/// How long a key works.
-#[derive(Clone, Copy)]
-pub(crate) enum KeyLifetime {
-    Days(u64),
-    UntilRevoked,
 }
 
 /// The form of a new key as it was sent, with the fields that are not valid.
@@ -95,29 +82,6 @@ impl KeyDescription {
             ("form".into(), form.to_text()),
             shown_field(shown),
         ]
-    }
-}
-
-impl KeyLifetime {
-    /// One of [`LIFETIMES`].
-    fn parse(text: &str) -> Option<Self> {
-        let (days, _) = LIFETIMES.iter().find(|(days, _)| *days == text)?;
-        Some(days.parse().map_or(Self::UntilRevoked, Self::Days))
-    }
-
-    fn to_text(self) -> String {
-        match self {
-            Self::Days(days) => days.to_string(),
-            Self::UntilRevoked => "never".to_owned(),
-        }
-    }
-
-    /// When a lifetime that began at `from` ends.
-    pub(crate) fn end(self, from: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::Days(days) => Some(from.plus(Duration::from_hours(24 * days))),
-            Self::UntilRevoked => None,
-        }
     }
 }
 

@@ -21,6 +21,7 @@ mod error;
 mod event_text;
 mod form_fields;
 mod key_description;
+mod key_lifetime;
 mod my_connections;
 mod nav_bar;
 mod notice;

@@ -8,8 +8,8 @@ use shared::oauth::scope::Scope;
 use shared::store::workspace::TITLE_LIMIT;
 use shared::store::workspace::chat::{Chat, MESSAGE_LIMIT};
 
-use super::budget::spend_write;
 use super::built_in::{BuiltIn, Effect, handler};
+use super::spending::spend_write;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
 use super::tool_result::DateTime;

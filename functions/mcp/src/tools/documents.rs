@@ -13,10 +13,10 @@ use shared::store::workspace::document::{
 use shared::store::workspace::{Name, Page, ValidationError, WriteError};
 
 use super::arguments::{ListArguments, parse_cursor, unknown_cursor};
-use super::budget::spend_write;
 use super::built_in::{BuiltIn, Effect, handler};
 use super::page::{PageEnd, page};
 use super::result_size::content_part;
+use super::spending::spend_write;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
 use super::tool_result::DateTime;

@@ -18,11 +18,11 @@ use shared::store::workspace::query::{Condition, Field, Sort, Words};
 use shared::store::workspace::{Name, Page, ValidationError, WriteError};
 
 use super::arguments::ListArguments;
-use super::budget::spend_write;
 use super::built_in::{BuiltIn, Effect, handler};
 use super::entity_search::{CursorForm, EntityPageEnd, EntitySearch, LimitArgument, PageLimit, SearchPage};
 use super::page::{PageEnd, page};
 use super::schema::{Formats, SchemaValidationError, validate};
+use super::spending::spend_write;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
 use super::tool_result::DateTime;

@@ -1,7 +1,6 @@
 //! The tools: ours, one file per kind of thing, and those that the tenant has registered.
 
 mod arguments;
-mod budget;
 pub(crate) mod built_in;
 pub(crate) mod call;
 pub(crate) mod catalog;
@@ -16,6 +15,7 @@ mod result_size;
 mod schema;
 pub(crate) mod security_schemes;
 mod skills;
+mod spending;
 pub(crate) mod tool_context;
 mod tool_error;
 mod tool_result;

@@ -2,11 +2,11 @@
 
 mod claims;
 mod content;
+mod timeout;
 pub(crate) mod tool_invoker;
 mod tool_token;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
@@ -24,19 +24,18 @@ use shared::upstream_error::UpstreamError;
 
 use self::claims::{CallerClaims, Claims};
 use self::content::unusable_schema;
+use self::timeout::timeout;
 use self::tool_invoker::ToolInvoker;
-use super::budget::spend_call;
 use super::catalog;
 use super::schema::{Formats, SchemaValidationError, validate};
 use super::security_schemes;
+use super::spending::spend_call;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
 use super::tool_result::ToolResult;
 use super::tools_page::ToolsPage;
 use crate::call_audit;
 
-/// What this function needs after a call, to record how it ended and to answer: the longest that a call to AWS takes.
-const RESERVE: Duration = Duration::from_secs(2);
 /// The most bytes of arguments, as JSON.
 const ARGUMENTS_LIMIT: usize = 64 * 1024;
 
@@ -144,16 +143,6 @@ async fn reserve_call(context: &ToolContext<'_>) -> Result<InFlightCall, ToolErr
     })
 }
 
-/// How long the tool may take: as long as it is registered with, if that leaves [`RESERVE`] of this function's own time.
-fn time_limit(tool: &tool::Tool, context: &ToolContext<'_>) -> Result<Duration, ToolError> {
-    let left = context.deadline.left().saturating_sub(RESERVE);
-    if left.is_zero() {
-        let message = "The tool was not called: too much time had passed before. Try again.";
-        return Err(ToolError::failed("timed_out", message));
-    }
-    Ok(tool.timeout.min(left))
-}
-
 /// A POST of the arguments, with a token that says on whose behalf.
 async fn call_http(
     url: &str,
@@ -168,7 +157,7 @@ async fn call_http(
         .map_err(|_| upstream_call::failed("KMS.Sign", "a token that no header takes"))?;
     token.set_sensitive(true);
     let body = arguments.to_string().into_bytes();
-    let fetch = OutboundRequest::post_json(url, body, time_limit(tool, context)?, content::LIMIT)
+    let fetch = OutboundRequest::post_json(url, body, timeout(tool, context)?, content::LIMIT)
         .accepting(content::ACCEPT)
         .header(AUTHORIZATION, token);
     let answer = outbound.fetch(fetch).await.map_err(|refused| {
@@ -197,7 +186,7 @@ async fn call_lambda(
     context: &ToolContext<'_>,
 ) -> Result<ToolResult, ToolError> {
     let event = json!({ "arguments": arguments, "context": caller }).to_string().into_bytes();
-    let timeout = time_limit(tool, context)?;
+    let timeout = timeout(tool, context)?;
     let returned = context.tool_invoker.invoker.invoke(function, event, timeout, content::LIMIT).await;
     let returned = returned.map_err(|refused| {
         let why = match &refused {
