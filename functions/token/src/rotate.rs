@@ -83,14 +83,14 @@ impl RefreshTokenRotation {
         let issuance = request.token.issuance(&self.key);
         let presentation = Presentation { token: &request.token, issuance, requester, at: now };
         let token = self.classify((&client, &grant), &presentation).await?;
-        let issued = self.issue(&request, (&client, &grant), &token, &presentation).await;
-        if issued.is_err() {
+        let minted = self.mint(&request, (&client, &grant), &token, &presentation).await;
+        if minted.is_err() {
             self.record_presentation(&grant, &token, now).await?;
         }
-        issued
+        self.store((&client, &grant), &token, &presentation, minted?).await
     }
 
-    /// Whatever kept the newest token from its successor, it was presented. So its predecessor must not count as the retry of a lost
+    /// Whatever kept the newest token from earning its successor, it was presented. So its predecessor must not count as the retry of a lost
     /// response, nor as current in a restored table, any more.
     async fn record_presentation(
         &self,
@@ -109,14 +109,14 @@ impl RefreshTokenRotation {
         Ok(())
     }
 
-    /// The successor of a token that earns one, and an access token.
-    async fn issue(
+    /// The successor of a token that earns one, and an access token, with the family that has it as its current token.
+    async fn mint(
         &self,
         request: &RefreshTokenRequest,
         (client, grant): (&AuthenticatedClient, &Grant),
         token: &ClassifiedToken,
         presentation: &Presentation<'_>,
-    ) -> Result<Tokens, TokenError> {
+    ) -> Result<(Tokens, TokenFamily), TokenError> {
         let &Presentation { requester, at: now, .. } = presentation;
         let (state, family) = (token.state, &token.family);
         // Not before the token was classified: this error would tell a caller without a valid one that the grant exists.
@@ -146,7 +146,18 @@ impl RefreshTokenRotation {
             as_requested: false,
             ends: grant.expires_with(&next),
         };
-        let tokens = self.minter.mint(parameters, Some(&successor), now).await?;
+        Ok((self.minter.mint(parameters, Some(&successor), now).await?, next))
+    }
+
+    /// The tokens, once the grant has the family that they belong to.
+    async fn store(
+        &self,
+        (client, grant): (&AuthenticatedClient, &Grant),
+        token: &ClassifiedToken,
+        presentation: &Presentation<'_>,
+        (tokens, next): (Tokens, TokenFamily),
+    ) -> Result<Tokens, TokenError> {
+        let (state, family) = (token.state, &token.family);
         let update = match state {
             RefreshTokenState::Current | RefreshTokenState::Newer => {
                 self.grants.rotate(client, grant, family, &next).await?

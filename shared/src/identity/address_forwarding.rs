@@ -12,9 +12,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 
-use super::supabase::SupabaseResponse;
 use crate::clock::{Clock, Timestamp};
 use crate::environment::Environment;
 use crate::stored_secret::StoredSecret;
@@ -104,11 +103,11 @@ impl AddressForwarding {
         }
     }
 
-    /// Learns from the response to a call without a captcha's token that was made with the publishable key. Only what Supabase decides
-    /// after it has looked for the token shows that it demands none. Its limits come before, and so does a body that it cannot read.
-    pub(super) fn learn(&self, response: &SupabaseResponse) {
-        let code = response.code.as_deref();
-        if response.status.is_success() || code.is_some_and(|code| AFTER_CAPTCHA.contains(&code)) {
+    /// Learns from the status and the error code of a response to a call without a captcha's token that was made with the publishable
+    /// key. Only what Supabase decides after it has looked for the token shows that it demands none. Its limits come before, and so does a
+    /// body that it cannot read.
+    pub(super) fn learn(&self, status: StatusCode, code: Option<&str>) {
+        if status.is_success() || code.is_some_and(|code| AFTER_CAPTCHA.contains(&code)) {
             *self.no_captcha_until() = self.clock.now().plus(Self::NO_CAPTCHA);
         }
     }

@@ -141,7 +141,7 @@ impl Supabase {
                 Box::pin(self.exchange(&request, None)).await
             }
             (Some(forwarding), None) if request.forwards_address == ForwardsAddress::UnlessCaptcha => {
-                forwarding.learn(&response);
+                forwarding.learn(response.status, response.code.as_deref());
                 Ok(response)
             }
             _ => Ok(response),
