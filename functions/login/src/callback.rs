@@ -6,7 +6,7 @@ use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
 
 use crate::error::LoginError;
-use crate::link::Link;
+use crate::opened_link::Link;
 use crate::rate_limiter::Attempt;
 use crate::retry_page::{LoginErrorPage, RetryPage, Step};
 use crate::supabase_auth::Tokens;

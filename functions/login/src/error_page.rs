@@ -9,7 +9,7 @@ use shared::lambda::{Request, Response};
 
 use crate::error::LoginError;
 use crate::hook::HookMessage;
-use crate::link::Link;
+use crate::opened_link::Link;
 use crate::page::{HookPage, TemporaryErrorPage, page_response};
 use crate::problem::Problem;
 use crate::retry_page::{LoginErrorPage, RetryPage, Step};

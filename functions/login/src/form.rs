@@ -8,8 +8,8 @@ use shared::oauth::issuer::Issuer;
 use shared::oauth::secret::{Secret, from_text, to_text};
 
 use crate::error::LoginError;
-use crate::link::Link;
 use crate::next::Next;
+use crate::opened_link::Link;
 use crate::retry_page::{LoginErrorPage, RetryPage, Step};
 
 /// A form whose CSRF token was verified.

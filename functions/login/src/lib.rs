@@ -14,10 +14,11 @@ mod error_page;
 mod factor;
 mod form;
 mod hook;
-mod link;
 mod login_page;
 mod mail_error;
+mod mail_link;
 mod next;
+mod opened_link;
 mod otp;
 mod page;
 mod password;
@@ -31,7 +32,6 @@ mod sign_in_methods;
 mod supabase_auth;
 mod supabase_error;
 mod supabase_flow;
-mod token_hash;
 
 use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -91,7 +91,7 @@ impl Function for Login {
             (&Method::POST, "/auth/login/code") => self.send_otp(&request, now).await,
             (&Method::GET, "/auth/login/code") => self.show_code_page(&request, now).await,
             (&Method::POST, "/auth/login/verify") => self.verify_otp(&request, now).await,
-            (&Method::POST, "/auth/login/link") => self.verify_token_hash(&request, now).await,
+            (&Method::POST, "/auth/login/link") => self.verify_link(&request, now).await,
             (&Method::POST, "/auth/login/factor") => self.verify_factor(&request, now).await,
             (&Method::POST, "/auth/login/social") => self.choose_provider(&request, now).await,
             (&Method::GET, "/auth/login/social") => self.redirect_to_provider(&request, now).await,

@@ -9,8 +9,8 @@ use shared::lambda::Response;
 
 use crate::captcha::{self, CaptchaWidget};
 use crate::error::Field;
-use crate::link::Link;
 use crate::next::Next;
+use crate::opened_link::Link;
 use crate::problem::Problem;
 use crate::sign_in_methods::OfferedMethods;
 

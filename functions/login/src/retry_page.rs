@@ -1,8 +1,8 @@
 //! The page on which a person tries again after an error.
 
 use crate::error::LoginError;
-use crate::link::Link;
 use crate::next::Next;
+use crate::opened_link::Link;
 
 /// The page, and what it keeps of the request that failed.
 #[derive(Clone, Debug, Default)]

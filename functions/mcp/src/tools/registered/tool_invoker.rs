@@ -1,4 +1,4 @@
-//! Calls the tools that tenants serve, within their limits.
+//! What calls to the tools that tenants serve need, and how many there may be.
 
 use shared::environment::{ConfigError, Environment};
 use shared::invoker::Invoker;

@@ -10,8 +10,8 @@ use shared::lambda::{Request, Response};
 
 use crate::error::LoginError;
 use crate::form::{CsrfToken, SubmittedForm};
-use crate::link::Link;
 use crate::next::Next;
+use crate::opened_link::Link;
 use crate::page::{LinkPage, OtherBrowserPage, page_response, with_form};
 use crate::problem::Problem;
 use crate::rate_limiter::Attempt;
@@ -22,7 +22,7 @@ use crate::{Login, supabase_auth};
 
 impl Login {
     /// Signs in with the token hash of a link.
-    pub(crate) async fn verify_token_hash(
+    pub(crate) async fn verify_link(
         &self,
         request: &Request,
         now: Timestamp,
