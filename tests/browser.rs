@@ -229,7 +229,9 @@ async fn press_that_did_not_begin_on_the_page_approves_nothing() {
             let ask = connector.authorization_request("skills:read");
             // The fragment would scroll to what has that id.
             browser.open(&format!("{}#told", ask.url)).await;
-            browser.act(json!({ "act": "strike", "name": "Approve", "by": kind })).await;
+            // As a game asks for them: quick presses that go on after the moment. Without JavaScript only the first can be told apart.
+            let times = if arguments.is_empty() { 8 } else { 1 };
+            browser.act(json!({ "act": "strike", "name": "Approve", "by": kind, "times": times })).await;
             browser.wait_for_page("Claude wants to").await;
             assert_eq!(test_system.count("grants").await, approved, "{kind} {arguments:?}");
             if arguments.is_empty() {

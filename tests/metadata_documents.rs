@@ -836,6 +836,11 @@ async fn fetches_are_limited_by_person_and_by_host() {
     assert_eq!(opens(&ana, "/ana/0").await.status, 200, "what is known");
     assert_eq!(opens(&ben, "/ben").await.status, 200, "another person");
     let (clients, now) = (test_system.system().clients(), test_system.system().clock().now());
+    let ana_id = test_system.person_id("ana@example.com");
+    for _ in 0..100 {
+        assert!(!clients.count_fetch(&ana_id, "127.0.0.1", now).await.unwrap(), "she has had hers");
+    }
+    assert_eq!(opens(&ben, "/ben/0").await.status, 200, "which are not the host's");
     for number in 0..3 {
         let person = PersonId::parse(&format!("00000000-0000-4000-8000-00000000000{number}")).unwrap();
         for _ in 0..30 {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use test_system::client_key::{ASSERTION_TYPE, ClientKey, key_set};
-use test_system::connector::{AuthorizationRequest, Connector};
+use test_system::connector::{AuthorizationRequest, Connector, UNKNOWN_REFRESH_TOKEN};
 use test_system::http_response::HttpResponse;
 use test_system::metadata_document_host::{Behaviour, MetadataDocumentHost, http};
 use test_system::recorded_calls::RecordedCalls;
@@ -385,6 +385,36 @@ async fn replaced_key_is_fetched_once_a_minute() {
     assert_eq!(connector.refresh_by(&renewed.assertion(&connector), &token).await.status, 200);
 }
 
+/// A host that never answers would hold us up for everybody who can sign something. So it is asked for the client's own codes and tokens
+/// alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_fetched_for_a_code_or_token_of_the_client_alone() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let key = ClientKey::rsa("2026-04");
+    documents.publish(KEYS, &key_set(&[&key]));
+    let connector = assistant(&test_system, &documents, &document(&documents, &[])).await;
+    let (_, of_another) = test_system.connect(ANA, "acme", SCOPE).await;
+    let (ask, code) = approved(&connector).await;
+
+    for token in [UNKNOWN_REFRESH_TOKEN, of_another.refresh.as_ref().unwrap()] {
+        let refused = connector.refresh_by(&key.assertion(&connector), token).await;
+        let description = "The code or refresh token is not valid. The person has to connect again.";
+        let body = json!({ "error": "invalid_grant", "error_description": description });
+        assert_eq!((refused.status, refused.json()), (400, body), "{token}");
+        assert_eq!(connector.revoke_by(&key.assertion(&connector), token).await.status, 200, "{token}");
+    }
+    let (_, code_of_another) = test_system.connector("Another").await.approve_directly(SCOPE, ANA, "acme").await;
+    let refused = connector.exchange_by(&key.assertion(&connector), &ask, &code_of_another).await;
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(connector.revoke_by(&key.assertion(&connector), "x").await.status, 200);
+    assert_eq!(documents.request_count(KEYS), 0);
+
+    let tokens = connector.exchange_by(&key.assertion(&connector), &ask, &code).await.tokens(&test_system);
+    assert_eq!(documents.request_count(KEYS), 1);
+    assert_eq!(connector.refresh_by(&key.assertion(&connector), &tokens.refresh.unwrap()).await.status, 200);
+}
+
 /// A key set that cannot be fetched: what was fetched counts for a day, then 503, and never `invalid_client`.
 #[tokio::test(flavor = "multi_thread")]
 async fn unreachable_key_set_is_no_fault_of_the_client() {
@@ -410,7 +440,7 @@ async fn unreachable_key_set_is_no_fault_of_the_client() {
     ] {
         documents.set_behaviour(KEYS, behaviour);
         is_told_to_come_back(&connector.exchange_by(&key.assertion(&connector), &ask, &code).await);
-        is_told_to_come_back(&connector.revoke_by(&key.assertion(&connector), "rt_x").await);
+        is_told_to_come_back(&connector.exchange_by(&key.assertion(&connector), &ask, &code).await);
         test_system.advance(5);
     }
     let asked = documents.request_count(KEYS);

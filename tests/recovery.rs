@@ -237,6 +237,7 @@ async fn each_token_error_tells_the_client_how_to_recover() {
         "TooManySignatures",
         "ConcurrentCodeUse",
         "ConcurrentRotations",
+        "ClientKeysNotFetched",
         "ClientKeysUnavailable",
         "AssertionReplayed",
         "WeakerAuthentication",

@@ -1,7 +1,8 @@
 //! Authenticates clients, and fetches the keys of those that prove themselves by one (RFC 7523).
 //!
-//! A key set is kept with its client for an hour, and for a day if its host fails. A signature that no key verifies has
-//! it fetched again, at most once a minute: anybody can send one. Nothing else is fetched for somebody unproven.
+//! A key set is kept with its client for an hour, and for a day if its host fails. A signature that no key verifies has it fetched again,
+//! at most once a minute. Nothing is fetched for a request that shows no code and no token of the client's: anybody can sign something,
+//! and a host that answers late would hold the function up for each.
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::jwk::{JwkSet, JwkSetError};
 use crate::oauth::client::{AuthenticatedClient, Client, ClientCredentials, CredentialsError, PresentedProof};
 use crate::oauth::client_assertion::{AssertionAudiences, AssertionError};
 use crate::oauth::client_keys::CachedJwks;
+use crate::oauth::grant::Grant;
 use crate::outbound::{Outbound, OutboundError, OutboundRequest};
 use crate::store::clients::Clients;
 use crate::strict_json::{self, StrictJsonError};
@@ -36,6 +38,9 @@ pub enum ClientAuthenticationError {
     /// Its keys cannot be fetched, so nobody knows. It may come back.
     #[error("the keys of the client cannot be fetched")]
     KeysUnavailable,
+    /// No known key verifies its signature, and the request shows nothing for which others would be fetched.
+    #[error("no known key of the client verifies the signature, and the request shows no code or token of its")]
+    KeysNotFetched,
     /// The table did not answer.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -74,7 +79,8 @@ impl ClientAuthenticator {
         })
     }
 
-    /// Authenticates `client`, as it was read from the table, by `credentials`.
+    /// Authenticates `client`, as it was read from the table, by `credentials`. `shown` is the grant whose code or token the request shows,
+    /// if it shows one; that of another client counts for nothing.
     ///
     /// # Errors
     /// When it does not prove itself, or nobody can tell.
@@ -82,15 +88,20 @@ impl ClientAuthenticator {
         &self,
         client: Client,
         credentials: &ClientCredentials,
+        shown: Option<&Grant>,
         now: Timestamp,
     ) -> Result<AuthenticatedClient, ClientAuthenticationError> {
         let PresentedProof::Assertion(_) = &credentials.proof else {
             return Ok(client.authenticate(credentials, &self.audiences, now)?);
         };
+        let shown = shown.filter(|grant| grant.approval.client == client.id);
         let is_stale = client.remote_keys().is_some_and(|remote| remote.is_stale(now));
         // Nothing is fetched for an assertion that is refused whatever the keys are: the signature is verified last.
         match client.clone().authenticate(credentials, &self.audiences, now) {
-            Ok(authenticated) if !is_stale => return Ok(authenticated),
+            Ok(authenticated) if !is_stale || shown.is_none() => return Ok(authenticated),
+            Err(CredentialsError::Assertion(AssertionError::Signature)) if shown.is_none() => {
+                return Err(ClientAuthenticationError::KeysNotFetched);
+            }
             Ok(_) | Err(CredentialsError::Assertion(AssertionError::Signature)) => {}
             Err(error) => return Err(error.into()),
         }

@@ -22,11 +22,7 @@ use crate::{Login, supabase_auth};
 
 impl Login {
     /// Signs in with the token hash of a link.
-    pub(crate) async fn verify_link(
-        &self,
-        request: &Request,
-        now: Timestamp,
-    ) -> Result<Response, LoginErrorPage> {
+    pub(crate) async fn verify_link(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
         let form = SubmittedForm::parse(request, &self.issuer)?;
         let Step::Link(link) = &form.retry_page.step else {
             return Err(form.retry_page.with_error(LoginError::NoFlow));

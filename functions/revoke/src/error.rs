@@ -60,7 +60,9 @@ impl From<ClientAuthenticationError> for RevokeError {
     fn from(error: ClientAuthenticationError) -> Self {
         match error {
             ClientAuthenticationError::Credentials(error) => Self::ClientAuthentication(error),
-            ClientAuthenticationError::KeysUnavailable => Self::ClientKeysUnavailable,
+            ClientAuthenticationError::KeysUnavailable | ClientAuthenticationError::KeysNotFetched => {
+                Self::ClientKeysUnavailable
+            }
             ClientAuthenticationError::Upstream(error) => Self::Upstream(error),
         }
     }

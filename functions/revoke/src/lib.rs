@@ -6,7 +6,7 @@ mod error;
 use std::collections::BTreeMap;
 
 use http::{Method, StatusCode};
-use shared::client_authenticator::ClientAuthenticator;
+use shared::client_authenticator::{ClientAuthenticationError, ClientAuthenticator};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::http::client_authentication;
@@ -85,7 +85,12 @@ impl Revoke {
         };
         let client = client.ok_or(RevokeError::UnknownClient)?;
         // An assertion is not used up here: sent again, it can only end once more what has ended.
-        let client = self.authenticator.authenticate(client, &credentials, now).await?;
+        let shown = grant.as_ref().filter(|grant| presented.authorizes(grant));
+        let client = match self.authenticator.authenticate(client, &credentials, shown, now).await {
+            // Whatever its keys are, there is nothing to end.
+            Err(ClientAuthenticationError::KeysNotFetched) => return Ok(()),
+            authenticated => authenticated?,
+        };
 
         // RFC 7009 §2.2: a token that is unknown, another client's, or no longer good is not an error.
         let Some(grant) = grant.filter(|grant| grant.approval.client == *client.id()) else { return Ok(()) };

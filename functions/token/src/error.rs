@@ -37,6 +37,8 @@ pub(crate) enum TokenError {
     ClientAuthentication(CredentialsError),
     #[error("the keys of the client cannot be fetched")]
     ClientKeysUnavailable,
+    #[error("the keys of the client were not fetched: it shows no code or token of its")]
+    ClientKeysNotFetched,
     #[error("the client assertion was used before")]
     AssertionReplayed,
     #[error("the client proved itself by less than when it exchanged the code")]
@@ -91,6 +93,7 @@ impl TokenError {
 
         const CODE: &str = "The code is not valid for this client and request, or was used before.";
         const REFRESH_TOKEN: &str = "The refresh token is not valid any more. The person has to connect again.";
+        const NEITHER: &str = "The code or refresh token is not valid. The person has to connect again.";
         const GRANT: &str = "The connection has ended. The person has to connect again.";
         const GRANT_TYPE: &str = "Only authorization_code and refresh_token are supported.";
         const VERIFIER: &str = "code_verifier must be 43 to 128 unreserved characters.";
@@ -110,6 +113,7 @@ impl TokenError {
             Self::UnknownClient => ("unknown_client", ErrorResponse::INVALID_CLIENT),
             Self::ClientAuthentication(_) => ("unauthenticated", ErrorResponse::INVALID_CLIENT),
             Self::ClientKeysUnavailable => ("client_keys_unavailable", ErrorResponse::UNAVAILABLE),
+            Self::ClientKeysNotFetched => row("client_keys_not_fetched", InvalidGrant, NEITHER),
             Self::AssertionReplayed => ("assertion_replayed", ErrorResponse::INVALID_CLIENT),
             Self::WeakerAuthentication => ("weaker_authentication", ErrorResponse::INVALID_CLIENT),
             Self::UnknownCode => row("unknown_code", InvalidGrant, CODE),
@@ -148,6 +152,7 @@ impl From<ClientAuthenticationError> for TokenError {
         match error {
             ClientAuthenticationError::Credentials(error) => Self::ClientAuthentication(error),
             ClientAuthenticationError::KeysUnavailable => Self::ClientKeysUnavailable,
+            ClientAuthenticationError::KeysNotFetched => Self::ClientKeysNotFetched,
             ClientAuthenticationError::Upstream(error) => Self::Upstream(error),
         }
     }

@@ -80,7 +80,8 @@ impl CodeExchange {
     ) -> Result<Tokens, TokenError> {
         let id = &request.code.grant;
         let client = client.ok_or(TokenError::UnknownClient)?;
-        let client = self.authenticator.authenticate(client, credentials, now).await?;
+        let shown = grant.as_ref().filter(|grant| grant.matches_code(&request.code));
+        let client = self.authenticator.authenticate(client, credentials, shown, now).await?;
         let grant = grant.ok_or(TokenError::UnknownCode)?;
         let requested = grant.requested;
         let (approval, attempt) = (grant.approval.clone(), ConnectionAttempt::from_challenge(&grant.binding.challenge));

@@ -71,7 +71,8 @@ impl RefreshTokenRotation {
         let (client, grant) =
             self.grants.find_with_client(&request.token.grant, &self.clients, &credentials.id, now).await?;
         let client = client.ok_or(TokenError::UnknownClient)?;
-        let client = self.authenticator.authenticate(client, credentials, now).await?;
+        let shown = grant.as_ref().filter(|grant| grant.is_proven_by(&request.token));
+        let client = self.authenticator.authenticate(client, credentials, shown, now).await?;
         let grant = grant.ok_or(TokenError::UnknownGrant)?;
         if *client.id() != grant.approval.client {
             return Err(TokenError::ClientMismatch);

@@ -46,10 +46,11 @@ impl ClientAddress {
     }
 }
 
-/// The hop that the proxy added: the last but one. What stands before it, anybody may have written.
+/// The hop that the proxy added: the last but one. What stands before it, anybody may have written, and it need not be ASCII.
 fn forwarded(request: &Request) -> Option<IpAddr> {
-    let header = request.headers().get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-    header.rsplit(',').nth(1)?.trim().parse().ok()
+    let header = request.headers().get_all("x-forwarded-for").iter().next_back()?;
+    let hop = header.as_bytes().rsplit(|byte| *byte == b',').nth(1)?;
+    str::from_utf8(hop).ok()?.trim().parse().ok()
 }
 
 /// `address:port`; CloudFront writes IPv6 without brackets.
@@ -84,6 +85,8 @@ mod tests {
             (Some("192.0.2.1, 198.51.100.7, 203.0.113.1"), Some("198.51.100.7")),
             (Some("2001:db8:1:2:3:4:5:6,203.0.113.1"), Some("2001:db8:1:2::")),
             (Some("::ffff:198.51.100.7, 203.0.113.1"), Some("198.51.100.7")),
+            (Some("\u{fc}, 198.51.100.7, 203.0.113.1"), Some("198.51.100.7")),
+            (Some("\u{fc}, 203.0.113.1"), None),
             (Some("203.0.113.1"), None),
             (Some("somebody, 203.0.113.1"), None),
             (None, None),

@@ -14,9 +14,18 @@
   let began = null
   let ended = null
   const begins = (at) => { [began, ended] = [at, null] }
-  addEventListener('pointerdown', (event) => begins(event.timeStamp), true)
-  // A key that was held down before the page was there repeats.
-  addEventListener('keydown', (event) => { if (!event.repeat) begins(event.timeStamp); else if (ended !== null || began === null) begins(-Infinity) }, true)
+  // Of many quick presses that were meant for what was here before, none counts: the moment begins anew with each.
+  const presses = (at) => {
+    if (at - shown < MOMENT) shown = at
+    begins(at)
+  }
+  addEventListener('pointerdown', (event) => presses(event.timeStamp), true)
+  addEventListener('keydown', (event) => {
+    // One that was held down before the page was there repeats.
+    if (event.repeat) { if (ended !== null || began === null) begins(-Infinity) }
+    else if (event.key === 'Enter' || event.key === ' ') presses(event.timeStamp)
+    else begins(event.timeStamp)
+  }, true)
   for (const kind of ['pointerup', 'pointercancel', 'keyup']) addEventListener(kind, () => { ended = now() }, true)
 
   for (const button of document.querySelectorAll('[data-deliberate]')) {
@@ -28,6 +37,7 @@
       const ofPress = began !== null && (ended === null || now() - ended < AFTERWARDS)
       if ((ofPress ? began : now()) - shown >= MOMENT) return
       event.preventDefault()
+      shown = now()
       word.textContent = 'That was too quick to be sure that you meant it. Look at this page once more, then press again.'
     })
   }

@@ -60,7 +60,8 @@ impl Edge {
 
     /// Where `request` comes from, if that is known. `peer` is who API Gateway saw. The header with the secret is taken away.
     ///
-    /// Where there is a secret, only a request that has it came by the edge: any other came around it, from `peer` itself.
+    /// Where there is a secret, only a request that has it came by the edge, which may say where from: any other came around it, from
+    /// `peer` itself. With `unknown` nobody says it, with or without the secret.
     pub(crate) fn admit(&self, request: &mut Request, peer: Option<IpAddr>) -> Result<Option<IpAddr>, AroundEdge> {
         let shown = request.headers_mut().remove(ORIGIN_VERIFY);
         let proven = shown.is_some_and(|secret| self.is_secret(secret.as_bytes()));

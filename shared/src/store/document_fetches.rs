@@ -36,18 +36,15 @@ const HOUR: Duration = Duration::from_hours(1);
 
 impl Clients {
     /// Counts a fetch for `person` from `host` in this hour. False if either has had as many as it may. Each is counted by a write of
-    /// its own, as a transaction of both would fail where several people bring clients of one host at once; so a fetch that one of
-    /// the two forbids still counts for the other.
+    /// its own, as a transaction of both would fail where several people bring clients of one host at once. The person comes first: one
+    /// who has had too many must not use up the host's for everybody.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn count_fetch(&self, person: &PersonId, host: &str, now: Timestamp) -> Result<bool, UpstreamError> {
         let hour = now.seconds().div_euclid(3600);
-        let (of_person, from_host) = tokio::try_join!(
-            self.count(format!("fetches of {person} {hour}"), MAX_OF_PERSON, now),
-            self.count(format!("fetches from {host} {hour}"), MAX_FROM_HOST, now),
-        )?;
-        Ok(of_person && from_host)
+        Ok(self.count(format!("fetches of {person} {hour}"), MAX_OF_PERSON, now).await?
+            && self.count(format!("fetches from {host} {hour}"), MAX_FROM_HOST, now).await?)
     }
 
     /// Counts one more, unless there are `max`.

@@ -116,14 +116,17 @@ const acts = {
     await button.click({ clickCount: clicks })
   },
   /** Presses what may not be there to be pressed, at once and where it would be. */
-  strike: async ({ name, by, again = false }) => {
+  strike: async ({ name, by, again = false, times = 1 }) => {
     const button = page.locator('button', { hasText: name })
     // A window before it has closed: Playwright has every page believe that it is in front.
     if (again) await page.evaluate(() => { dispatchEvent(new Event('focus')) })
     await button.evaluate((it) => it.scrollIntoView())
     const box = await button.boundingBox()
     const [x, y] = [box.x + box.width / 2, box.y + box.height / 2]
-    await strikes[by](button, x, y)
+    for (let time = 0; time < times; time++) {
+      if (time > 0) await page.waitForTimeout(150)
+      await strikes[by](button, x, y)
+    }
   },
   pause: ({ milliseconds }) => page.waitForTimeout(milliseconds),
   /** Opens the address in a window of its own, presses the button there, and tells whether the window still knows who opened it. */
