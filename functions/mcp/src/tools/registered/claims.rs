@@ -23,11 +23,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::access::Principal;
+use shared::access::{Access, Principal};
+use shared::clock::Timestamp;
 use shared::oauth::secret::{Secret, to_text};
 use shared::store::workspace::tool::Tool;
-
-use crate::tools::tool_context::ToolContext;
 
 /// How long a tool may take a call for a new one.
 const LIFETIME: Duration = Duration::from_mins(1);
@@ -64,10 +63,9 @@ pub(super) struct Claims<'a> {
 
 impl<'a> CallerClaims<'a> {
     /// Of one call.
-    pub(super) fn of(tool: &'a Tool, context: &'a ToolContext<'_>) -> Self {
-        let access = context.access;
+    pub(super) fn of(tool: &'a Tool, iss: &'a str, access: &'a Access, now: Timestamp) -> Self {
         Self {
-            iss: context.tool_invoker.signer.issuer(),
+            iss,
             sub: access.person().as_str(),
             tenant: access.tenant().as_str(),
             by: match access.principal() {
@@ -77,7 +75,7 @@ impl<'a> CallerClaims<'a> {
                 Principal::ApiKey(key) => Credential::Key { key: key.to_text() },
             },
             tool: tool.name.as_str(),
-            iat: context.now.seconds(),
+            iat: now.seconds(),
             jti: to_text(Secret::<16>::random().expose()),
         }
     }

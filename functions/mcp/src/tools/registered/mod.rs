@@ -8,24 +8,15 @@ mod tool_token;
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-use http::header::AUTHORIZATION;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
-use serde_json::{Value, json};
-use shared::invoker::InvocationError;
+use serde_json::Value;
 use shared::oauth::scope::Scope;
-use shared::outbound::{OutboundError, OutboundRequest};
 use shared::store::workspace::rate_limit::InFlightCall;
-use shared::store::workspace::tool::ToolEndpoint;
 use shared::store::workspace::{Name, tool};
 use shared::telemetry::metrics;
-use shared::upstream_call;
 use shared::upstream_error::UpstreamError;
 
-use self::claims::{CallerClaims, Claims};
 use self::content::unusable_schema;
-use self::timeout::timeout;
-use self::tool_invoker::ToolInvoker;
 use super::catalog;
 use super::schema::{Formats, SchemaValidationError, validate};
 use super::security_schemes;
@@ -116,11 +107,8 @@ pub(crate) async fn call(
     let under_way = reserve_call(context).await?;
     // Before it begins: whatever ends this function meanwhile, the call has left a trace.
     call_audit::announce_tool(context.access, name.as_str(), None);
-    let caller = CallerClaims::of(&tool, context);
-    let outcome = match &tool.kind {
-        ToolEndpoint::Http { url } => call_http(url, &tool, &arguments, caller, context).await,
-        ToolEndpoint::Lambda { function } => call_lambda(function, &tool, &arguments, &caller, context).await,
-    };
+    let ToolContext { access, tool_invoker, deadline, now, .. } = context;
+    let outcome = tool_invoker.call(&tool, &arguments, access, deadline, *now).await;
     if let Err(fault) = context.workspace.end_call(under_way).await {
         // The tool has done its work, and that is what the caller must hear.
         tracing::warn!(%fault, "DynamoDB could not record the end of a tool call: the call still counts against the concurrency limit");
@@ -141,62 +129,4 @@ async fn reserve_call(context: &ToolContext<'_>) -> Result<InFlightCall, ToolErr
             ),
         )
     })
-}
-
-/// A POST of the arguments, with a token that says on whose behalf.
-async fn call_http(
-    url: &str,
-    tool: &tool::Tool,
-    arguments: &Value,
-    caller: CallerClaims<'_>,
-    context: &ToolContext<'_>,
-) -> Result<ToolResult, ToolError> {
-    let ToolInvoker { signer, outbound, .. } = context.tool_invoker;
-    let token = signer.sign(&Claims::for_tool(url, caller)).await?;
-    let mut token = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| upstream_call::failed("KMS.Sign", "a token that no header takes"))?;
-    token.set_sensitive(true);
-    let body = arguments.to_string().into_bytes();
-    let fetch = OutboundRequest::post_json(url, body, timeout(tool, context)?, content::LIMIT)
-        .accepting(content::ACCEPT)
-        .header(AUTHORIZATION, token);
-    let answer = outbound.fetch(fetch).await.map_err(|refused| {
-        let why = match refused {
-            OutboundError::TimedOut => "timed_out",
-            OutboundError::Unreachable | OutboundError::Unresolved => "unreachable",
-            OutboundError::RequestTooLarge | OutboundError::ResponseTooLarge => "too_large",
-            OutboundError::NotAnAddress
-            | OutboundError::Insecure
-            | OutboundError::Userinfo
-            | OutboundError::Port
-            | OutboundError::SpecialUse => "guarded",
-        };
-        ToolError::failed(why, format!("The tool did not answer: {refused}."))
-    })?;
-    content::from_http_response(tool, &answer)
-}
-
-/// An invocation. The event is `{ "arguments": {…}, "context": {…} }`, the latter being [`CallerClaims`]; no token, because IAM
-/// vouches for who invokes.
-async fn call_lambda(
-    function: &str,
-    tool: &tool::Tool,
-    arguments: &Value,
-    caller: &CallerClaims<'_>,
-    context: &ToolContext<'_>,
-) -> Result<ToolResult, ToolError> {
-    let event = json!({ "arguments": arguments, "context": caller }).to_string().into_bytes();
-    let timeout = timeout(tool, context)?;
-    let returned = context.tool_invoker.invoker.invoke(function, event, timeout, content::LIMIT).await;
-    let returned = returned.map_err(|refused| {
-        let why = match &refused {
-            InvocationError::Failed(said) => return content::from_function_error(said),
-            InvocationError::TimedOut => "timed_out",
-            InvocationError::TooLarge => "too_large",
-            InvocationError::Busy => "busy",
-            InvocationError::Unreachable => "unreachable",
-        };
-        ToolError::failed(why, format!("The tool did not answer: {refused}."))
-    })?;
-    content::from_function_result(tool, &returned)
 }

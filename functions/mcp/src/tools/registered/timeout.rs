@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use shared::store::workspace::tool;
+use shared::clock::Deadline;
+use shared::store::workspace::tool::Tool;
 
-use crate::tools::tool_context::ToolContext;
 use crate::tools::tool_error::ToolError;
 
 /// What this function needs after a call, to record how it ended and to answer: the longest that a call to AWS takes.
 const RESERVE: Duration = Duration::from_secs(2);
 
 /// How long the tool may take: as long as it is registered with, if that leaves [`RESERVE`] of this function's own time.
-pub(super) fn timeout(tool: &tool::Tool, context: &ToolContext<'_>) -> Result<Duration, ToolError> {
-    let left = context.deadline.left().saturating_sub(RESERVE);
+pub(super) fn timeout(tool: &Tool, deadline: &Deadline) -> Result<Duration, ToolError> {
+    let left = deadline.left().saturating_sub(RESERVE);
     if left.is_zero() {
         let message = "The tool was not called: too much time had passed before. Try again.";
         return Err(ToolError::failed("timed_out", message));

@@ -1,16 +1,28 @@
-//! What calls to the tools that tenants serve need, and how many there may be.
+//! Calls the tools that tenants serve, over HTTP or as Lambda functions, and knows how many calls there may be.
 
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use serde_json::{Value, json};
+use shared::access::Access;
+use shared::clock::{Deadline, Timestamp};
 use shared::environment::{ConfigError, Environment};
-use shared::invoker::Invoker;
-use shared::outbound::Outbound;
+use shared::invoker::{InvocationError, Invoker};
+use shared::outbound::{Outbound, OutboundError, OutboundRequest};
+use shared::store::workspace::tool::{Tool, ToolEndpoint};
+use shared::upstream_call;
 
+use super::claims::{CallerClaims, Claims};
+use super::content;
+use super::timeout::timeout;
 use super::tool_token::ToolTokenSigner;
+use crate::tools::tool_error::ToolError;
+use crate::tools::tool_result::ToolResult;
 
 /// What the tools that tenants serve are called with.
 pub(crate) struct ToolInvoker {
-    pub(super) signer: ToolTokenSigner,
-    pub(super) outbound: Outbound,
-    pub(super) invoker: Invoker,
+    signer: ToolTokenSigner,
+    outbound: Outbound,
+    invoker: Invoker,
     pub(in crate::tools) limits: RateLimits,
 }
 
@@ -40,5 +52,80 @@ impl ToolInvoker {
         let signer = ToolTokenSigner::new(environment.tool_keyring()?, &environment.issuer()?);
         let outbound = Outbound::new(environment, "OUTBOUND_ALLOW")?;
         Ok(Self { signer, outbound, invoker: environment.invoker(), limits })
+    }
+
+    /// Calls `tool` on behalf of whoever has `access`. What it answers is the result, or why there is none.
+    pub(super) async fn call(
+        &self,
+        tool: &Tool,
+        arguments: &Value,
+        access: &Access,
+        deadline: &Deadline,
+        now: Timestamp,
+    ) -> Result<ToolResult, ToolError> {
+        let caller = CallerClaims::of(tool, self.signer.issuer(), access, now);
+        match &tool.kind {
+            ToolEndpoint::Http { url } => self.call_http(url, tool, arguments, caller, deadline).await,
+            ToolEndpoint::Lambda { function } => self.call_lambda(function, tool, arguments, &caller, deadline).await,
+        }
+    }
+
+    /// A POST of the arguments, with a token that says on whose behalf.
+    async fn call_http(
+        &self,
+        url: &str,
+        tool: &Tool,
+        arguments: &Value,
+        caller: CallerClaims<'_>,
+        deadline: &Deadline,
+    ) -> Result<ToolResult, ToolError> {
+        let token = self.signer.sign(&Claims::for_tool(url, caller)).await?;
+        let mut token = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| upstream_call::failed("KMS.Sign", "a token that no header takes"))?;
+        token.set_sensitive(true);
+        let body = arguments.to_string().into_bytes();
+        let fetch = OutboundRequest::post_json(url, body, timeout(tool, deadline)?, content::LIMIT)
+            .accepting(content::ACCEPT)
+            .header(AUTHORIZATION, token);
+        let answer = self.outbound.fetch(fetch).await.map_err(|refused| {
+            let why = match refused {
+                OutboundError::TimedOut => "timed_out",
+                OutboundError::Unreachable | OutboundError::Unresolved => "unreachable",
+                OutboundError::RequestTooLarge | OutboundError::ResponseTooLarge => "too_large",
+                OutboundError::NotAnAddress
+                | OutboundError::Insecure
+                | OutboundError::Userinfo
+                | OutboundError::Port
+                | OutboundError::SpecialUse => "guarded",
+            };
+            ToolError::failed(why, format!("The tool did not answer: {refused}."))
+        })?;
+        content::from_http_response(tool, &answer)
+    }
+
+    /// An invocation. The event is `{ "arguments": {…}, "context": {…} }`, the latter being [`CallerClaims`]; no token, because IAM
+    /// vouches for who invokes.
+    async fn call_lambda(
+        &self,
+        function: &str,
+        tool: &Tool,
+        arguments: &Value,
+        caller: &CallerClaims<'_>,
+        deadline: &Deadline,
+    ) -> Result<ToolResult, ToolError> {
+        let event = json!({ "arguments": arguments, "context": caller }).to_string().into_bytes();
+        let timeout = timeout(tool, deadline)?;
+        let returned = self.invoker.invoke(function, event, timeout, content::LIMIT).await;
+        let returned = returned.map_err(|refused| {
+            let why = match &refused {
+                InvocationError::Failed(said) => return content::from_function_error(said),
+                InvocationError::TimedOut => "timed_out",
+                InvocationError::TooLarge => "too_large",
+                InvocationError::Busy => "busy",
+                InvocationError::Unreachable => "unreachable",
+            };
+            ToolError::failed(why, format!("The tool did not answer: {refused}."))
+        })?;
+        content::from_function_result(tool, &returned)
     }
 }
