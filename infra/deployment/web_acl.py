@@ -5,17 +5,11 @@ scope-down statement, for each address; here to the request, at AWS approximatel
 """
 
 import ipaddress
-import posixpath
 import re
 from collections import defaultdict, deque
 from urllib.parse import unquote_plus
 
-TRANSFORMATIONS = {
-    "NONE": lambda text: text,
-    "LOWERCASE": str.lower,
-    "URL_DECODE": unquote_plus,
-    "NORMALIZE_PATH": lambda path: re.sub("^//", "/", posixpath.normpath(path)),
-}
+TRANSFORMATIONS = {"NONE": lambda text: text, "LOWERCASE": str.lower, "URL_DECODE": unquote_plus}
 
 
 class WebAcl:

@@ -96,10 +96,11 @@ impl ClientAuthenticator {
         };
         let shown = shown.filter(|grant| grant.approval.client == client.id);
         let is_stale = client.remote_keys().is_some_and(|remote| remote.is_stale(now));
+        let may_fetch = client.remote_keys().is_some_and(|remote| remote.may_be_fetched(now));
         // Nothing is fetched for an assertion that is refused whatever the keys are: the signature is verified last.
         match client.clone().authenticate(credentials, &self.audiences, now) {
             Ok(authenticated) if !is_stale || shown.is_none() => return Ok(authenticated),
-            Err(CredentialsError::Assertion(AssertionError::Signature)) if shown.is_none() => {
+            Err(CredentialsError::Assertion(AssertionError::Signature)) if shown.is_none() && may_fetch => {
                 return Err(ClientAuthenticationError::KeysNotFetched);
             }
             Ok(_) | Err(CredentialsError::Assertion(AssertionError::Signature)) => {}

@@ -15,6 +15,7 @@ use crate::audit_log::{AuditLog, AuditWriteError};
 use crate::deployment::{Deployment, DeploymentError, OpenDeployment};
 use crate::error::CommandError;
 use crate::operator_event::OperatorEvent;
+use crate::output::printable;
 use crate::project_users::{ProjectUsers, ProjectUsersError};
 use crate::second_search::SecondSearch;
 
@@ -114,8 +115,8 @@ impl Context {
             return Err(CommandError::Unconfirmed(format!("this {what}")));
         }
         let mut answer = String::new();
-        let prompted =
-            write!(io::stderr(), "This {what}. Go on? [y/N] ").and_then(|()| io::stdin().lock().read_line(&mut answer));
+        let prompted = write!(io::stderr(), "This {}. Go on? [y/N] ", printable(what))
+            .and_then(|()| io::stdin().lock().read_line(&mut answer));
         let agreed = prompted.is_ok() && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str());
         if agreed { Ok(()) } else { Err(CommandError::NotConfirmed) }
     }
@@ -124,7 +125,7 @@ impl Context {
     pub(crate) fn show(&self, text: &str) {
         if !self.json {
             // Nobody reads on: there is nobody to tell.
-            let _ = io::stdout().write_all(text.as_bytes());
+            let _ = io::stdout().write_all(printable(text).as_bytes());
         }
     }
 
@@ -143,7 +144,7 @@ impl Context {
     /// How far it is, on a terminal: one line that is written over.
     pub(crate) fn progress(&self, text: &str) {
         if self.on_terminal {
-            let _ = write!(io::stderr(), "\r\u{1b}[K{text}");
+            let _ = write!(io::stderr(), "\r\u{1b}[K{}", printable(text));
         }
     }
 

@@ -35,7 +35,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use context::Context;
 use deployment::Deployment;
 use error::CommandError;
-use output::Output;
+use output::{Output, printable};
 
 /// Manages a deployment of Amble Connect.
 #[derive(Parser)]
@@ -135,7 +135,7 @@ fn print(outcome: &Result<Output, CommandError>, json: bool) -> bool {
 
 /// Where even this cannot be said, the exit status says it.
 fn print_error(reason: &impl std::fmt::Display) -> bool {
-    let _ = writeln!(io::stderr(), "amble: {reason}");
+    let _ = writeln!(io::stderr(), "amble: {}", printable(&reason.to_string()));
     false
 }
 

@@ -124,7 +124,10 @@ impl Reader<'_> {
             self.report(location, subject, "`content_file` needs a workspace file that is read from a folder");
             return None;
         };
-        let inside = Path::new(named).components().all(|part| matches!(part, Component::Normal(_)));
+        // Whoever wrote the file may be another than who applies it: what is hidden beside it, such as `.env`, is no content.
+        let is_plain =
+            |part: Component<'_>| matches!(part, Component::Normal(name) if !name.as_encoded_bytes().starts_with(b"."));
+        let inside = Path::new(named).components().all(is_plain);
         let found = || {
             let (folder, path) = (folder.canonicalize()?, folder.join(named).canonicalize()?);
             // A link may lead out.
@@ -144,7 +147,7 @@ impl Reader<'_> {
                 Err(error) => format!("cannot be read: {}", std::io::Error::to_string(&error)),
             }
         } else {
-            "must be a path below the folder of this file, without `..`".to_owned()
+            "must be a path below the folder of this file, without `..` and hidden names".to_owned()
         };
         self.report(location, subject, format!("`{named}` {wrong}"));
         None

@@ -309,6 +309,8 @@ fn all_validation_errors_are_reported_at_once() {
 
 #[test]
 fn content_files_are_read_from_the_folder() {
+    const OUTSIDE: &str = "must be a path below the folder of this file, without `..` and hidden names";
+
     let folder = std::env::temp_dir().join(format!("amble-workspace-{}", std::process::id()));
     fs::create_dir_all(folder.join("inside/skills")).unwrap();
     fs::write(folder.join("inside/skills/a.md"), "# A\n").unwrap();
@@ -325,8 +327,11 @@ fn content_files_are_read_from_the_folder() {
 
     assert_eq!(of("skills/a.md").unwrap(), "# A\n");
     for (named, wrong) in [
-        ("../outside.md", "must be a path below the folder of this file, without `..`"),
-        ("/etc/hostname", "must be a path below the folder of this file, without `..`"),
+        ("../outside.md", OUTSIDE),
+        ("/etc/hostname", OUTSIDE),
+        (".env", OUTSIDE),
+        (".aws/credentials", OUTSIDE),
+        ("notes/.git/config", OUTSIDE),
         ("link.md", "is not in the folder of this file"),
         ("long.md", "is longer than 262144 bytes"),
         ("bytes.md", "is not text in UTF-8"),

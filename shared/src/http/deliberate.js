@@ -16,7 +16,7 @@
   const begins = (at) => { [began, ended] = [at, null] }
   // Of many quick presses that were meant for what was here before, none counts: the moment begins anew with each.
   const presses = (at) => {
-    if (at - shown < MOMENT) shown = at
+    if (at - shown < MOMENT) shown = Math.max(shown, at)
     begins(at)
   }
   addEventListener('pointerdown', (event) => presses(event.timeStamp), true)

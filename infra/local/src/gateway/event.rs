@@ -155,7 +155,8 @@ fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
 
 fn cookies(headers: &HeaderMap) -> Vec<String> {
     let lines = headers.get_all(header::COOKIE).into_iter().map(text);
-    let cookies = lines.flat_map(|line| line.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>());
+    let cookies = lines
+        .flat_map(|line| line.split(';').map(|cookie| cookie.trim_matches([' ', '\t']).to_owned()).collect::<Vec<_>>());
     cookies.filter(|cookie| !cookie.is_empty()).collect()
 }
 
