@@ -115,7 +115,7 @@ async fn watched_functions_answer_their_events() {
 /// Each program, started by something else with its own dotenv file alone, as a debugger does it, takes its events from
 /// cargo-lambda.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs cargo-lambda and the release build: tests/run deploy"]
+#[ignore = "needs cargo-lambda and the release build: tests/run release"]
 async fn started_programs_take_events_from_cargo_lambda() {
     let folder = EnvDir::new();
     let _test_system = folder.start_test_system().await;

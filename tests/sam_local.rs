@@ -25,7 +25,7 @@ fn output(command: &mut Command) -> String {
 
 /// SAM finds nothing to say of it, sees every route of the system, and would start programs that answer each event as there.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs SAM and the release build: tests/run deploy"]
+#[ignore = "needs SAM and the release build: tests/run release"]
 async fn sam_runs_the_derived_template() {
     let folder = EnvDir::new();
     let test_system = folder.start_test_system().await;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Deploys the templates to an emulator of AWS, and uses the deployment as clients, people and operators do.
 
-    python infra/emulator/deploy.py [folder of the programs]     target/lambda, unless another is named
+    python infra/emulator/deploy.py [folder of the programs]     target/programs, unless another is named
 
 Needs what tests/run installs and builds: the emulator in target/ministack, `amble` and the fake Supabase in target/debug.
 The emulator checks the functions' permissions as IAM does. What it cannot do stands in omissions.toml.
@@ -28,7 +28,7 @@ from template import OMISSIONS, ROOT, deployable, named_anew, transformed
 TARGET = ROOT / "target"
 
 
-def main(programs=TARGET / "lambda"):
+def main(programs=TARGET / "programs"):
     logging.disable(logging.WARNING)
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"  # all of it is on this machine
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
