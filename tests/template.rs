@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use test_system::TestSystem;
 use test_system::client_key::{ClientKey, key_set};
-use test_system::connector::UNKNOWN_REFRESH_TOKEN;
 use test_system::metadata_document_host::MetadataDocumentHost;
 use test_system::person::Form;
 use test_system::recorded_calls::{AwsAction, RecordedCalls};
@@ -157,22 +156,22 @@ async fn iam_policies_allow_exactly_the_calls_made() {
     assert_eq!(ana.sign_in(&malformed.url).await.status, 400);
     let by_document = documents.connector(&test_system, "/client.json", "Some Client", &["http://localhost/callback"]);
     assert_eq!(ana.sign_in(&by_document.authorization_request("skills:read").url).await.status, 200);
-    // The keys of a client are fetched and kept by whichever of the two needs them first.
-    let key = ClientKey::p256("one");
-    documents.publish("/keys.json", &key_set(&[&key]));
-    for path in ["/at-token.json", "/at-revoke.json"] {
-        let mut document = documents.document(path, "By its key", &["http://localhost/callback"]);
-        document["token_endpoint_auth_method"] = json!("private_key_jwt");
-        document["jwks_uri"] = json!(documents.at("/keys.json"));
-        documents.publish(path, &document);
-        let by_key = documents.connector_at(&test_system, path);
-        assert_eq!(ana.open(&by_key.authorization_request("skills:read").url).await.status, 200);
-        if path == "/at-token.json" {
-            assert_eq!(by_key.refresh_by(&key.assertion(&by_key), UNKNOWN_REFRESH_TOKEN).await.status, 400);
-        } else {
-            assert_eq!(by_key.revoke_by(&key.assertion(&by_key), "x").await.status, 200);
-        }
-    }
+    // The keys of a client are fetched and kept by whichever of the two needs them first: token the first, and revoke those that follow.
+    let (first, second) = (ClientKey::p256("one"), ClientKey::p256("two"));
+    documents.publish("/keys.json", &key_set(&[&first]));
+    let mut document = documents.document("/by-key.json", "By its key", &["http://localhost/callback"]);
+    document["token_endpoint_auth_method"] = json!("private_key_jwt");
+    document["jwks_uri"] = json!(documents.at("/keys.json"));
+    documents.publish("/by-key.json", &document);
+    let by_key = documents.connector_at(&test_system, "/by-key.json");
+    let ask = by_key.authorization_request("skills:read offline_access");
+    assert_eq!(ana.open(&ask.url).await.status, 200);
+    let code = ana.code(&ask, "acme").await;
+    let tokens = by_key.exchange_by(&first.assertion(&by_key), &ask, &code).await.tokens(&test_system);
+    documents.publish("/keys.json", &key_set(&[&second]));
+    test_system.advance(60);
+    assert_eq!(by_key.revoke_by(&second.assertion(&by_key), &tokens.access).await.status, 200);
+    assert_eq!(documents.request_count("/keys.json"), 2);
     for kind in ["access", "refresh"] {
         let ask = connector.authorization_request("tools:execute skills:read views:read entities:write");
         let code = ana.code(&ask, "acme").await;

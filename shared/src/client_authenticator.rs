@@ -39,7 +39,7 @@ pub enum ClientAuthenticationError {
     #[error("the keys of the client cannot be fetched")]
     KeysUnavailable,
     /// No known key verifies its signature, and the request shows nothing for which others would be fetched.
-    #[error("no known key of the client verifies the signature, and the request shows no code or token of its")]
+    #[error("no known key of the client verifies the signature, and the request shows no code or token of its own")]
     KeysNotFetched,
     /// The table did not answer.
     #[error(transparent)]
@@ -96,11 +96,11 @@ impl ClientAuthenticator {
         };
         let shown = shown.filter(|grant| grant.approval.client == client.id);
         let is_stale = client.remote_keys().is_some_and(|remote| remote.is_stale(now));
-        let may_fetch = client.remote_keys().is_some_and(|remote| remote.may_be_fetched(now));
+        let is_remote = client.remote_keys().is_some();
         // Nothing is fetched for an assertion that is refused whatever the keys are: the signature is verified last.
         match client.clone().authenticate(credentials, &self.audiences, now) {
             Ok(authenticated) if !is_stale || shown.is_none() => return Ok(authenticated),
-            Err(CredentialsError::Assertion(AssertionError::Signature)) if shown.is_none() && may_fetch => {
+            Err(CredentialsError::Assertion(AssertionError::Signature)) if shown.is_none() && is_remote => {
                 return Err(ClientAuthenticationError::KeysNotFetched);
             }
             Ok(_) | Err(CredentialsError::Assertion(AssertionError::Signature)) => {}

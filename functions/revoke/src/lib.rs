@@ -75,7 +75,7 @@ impl Revoke {
             PresentedToken::Unknown => None,
         };
         // RFC 7009 §2.2: success, whichever client it is. Anybody can send garbage, so nobody is asked which. A client that shows a
-        // proof is told whether it is good (§2.1).
+        // proof is told whether it is good (§2.1), unless its keys would have to be fetched for that.
         if id.is_none() && matches!(credentials.proof, PresentedProof::None) {
             return Ok(());
         }

@@ -37,7 +37,7 @@ pub(crate) enum TokenError {
     ClientAuthentication(CredentialsError),
     #[error("the keys of the client cannot be fetched")]
     ClientKeysUnavailable,
-    #[error("the keys of the client were not fetched: it shows no code or token of its")]
+    #[error("the keys of the client were not fetched: it shows no code or token of its own")]
     ClientKeysNotFetched,
     #[error("the client assertion was used before")]
     AssertionReplayed,

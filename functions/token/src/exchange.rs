@@ -66,6 +66,7 @@ impl CodeExchange {
         let (client, grant) = found.map_err(TokenError::from).inspect_err(|error| record(None, error))?;
         // An id is no secret: only the grant's own code makes a line of the audit name its tenant.
         let proven_grant = grant.clone().filter(|grant| grant.matches_code(&request.code));
+        let client = (client, proven_grant.as_ref());
         let issued = self.issue(request, (credentials, requester), client, grant, now).await;
         issued.inspect_err(|error| record(proven_grant.as_ref(), error))
     }
@@ -74,14 +75,13 @@ impl CodeExchange {
         &self,
         request: AuthorizationCodeRequest,
         (credentials, sender): (&ClientCredentials, Option<Requester>),
-        client: Option<Client>,
+        (client, proven_grant): (Option<Client>, Option<&Grant>),
         grant: Option<Grant>,
         now: Timestamp,
     ) -> Result<Tokens, TokenError> {
         let id = &request.code.grant;
         let client = client.ok_or(TokenError::UnknownClient)?;
-        let shown = grant.as_ref().filter(|grant| grant.matches_code(&request.code));
-        let client = self.authenticator.authenticate(client, credentials, shown, now).await?;
+        let client = self.authenticator.authenticate(client, credentials, proven_grant, now).await?;
         let grant = grant.ok_or(TokenError::UnknownCode)?;
         let requested = grant.requested;
         let (approval, attempt) = (grant.approval.clone(), ConnectionAttempt::from_challenge(&grant.binding.challenge));

@@ -91,8 +91,8 @@ impl RefreshTokenRotation {
         self.store((&client, &grant), &token, &presentation, minted?).await
     }
 
-    /// Whatever kept the newest token from earning its successor, it was presented. So its predecessor must not count as the retry of a lost
-    /// response, nor as current in a restored table, any more.
+    /// Whatever kept the newest token from earning its successor, it was presented. So its predecessor must not count as the retry of a
+    /// lost response, nor as current in a restored table, any more.
     async fn record_presentation(
         &self,
         grant: &Grant,

@@ -17,7 +17,7 @@ use crate::arguments;
 use crate::audit_log::AuditLine;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::Output;
+use crate::output::{Output, in_line, printable};
 
 /// What can be done with the audit.
 #[derive(Subcommand)]
@@ -94,7 +94,7 @@ async fn follow(context: &Context, filter: &AuditFilter, json: bool) -> Result<O
             }
             let text = if json { format!("{}\n", Value::Object(line.members)) } else { format_line(&line) };
             let mut out = io::stdout().lock();
-            if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            if out.write_all(printable(&text).as_bytes()).and_then(|()| out.flush()).is_err() {
                 // Nobody reads on.
                 return Ok(Output { text: String::new(), json: Value::Null });
             }
@@ -190,7 +190,9 @@ fn format_line(line: &AuditLine) -> String {
     let event = line.members.get("event").and_then(Value::as_str).unwrap_or_default();
     let rest = line.members.iter().filter(|(name, _)| !SHOWN_OR_COMMON.contains(&name.as_str()));
     let rest: Vec<_> = rest
-        .map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .map(|(name, value)| {
+            format!("{name}={}", in_line(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        })
         .collect();
     let at = Timestamp::from_seconds(line.at.div_euclid(1000)).to_rfc3339();
     format!("{at}  {event:<22}  {}", rest.join("  ")).trim_end().to_owned() + "\n"

@@ -21,14 +21,23 @@ impl Output {
     }
 }
 
-/// What others chose must not steer the terminal: control characters are written as JSON writes them, but for the ends of lines.
+/// What others chose must not steer the terminal: what does is written as JSON escapes it, but for the ends of lines.
 pub(crate) fn printable(text: &str) -> String {
-    escaped(text, |it| it.is_control() && it != '\n')
+    escaped(text, |it| steers(it) && it != '\n')
 }
 
 /// The same of what stands within a line.
-fn in_line(text: &str) -> String {
-    escaped(text, char::is_control)
+pub(crate) fn in_line(text: &str) -> String {
+    escaped(text, steers)
+}
+
+/// Control characters, and those that end a line or reorder it (Unicode Standard Annex #9 §2).
+fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
@@ -86,6 +95,6 @@ mod tests {
         output.write(true, &mut written).unwrap();
         assert!(written.iter().all(|byte| *byte == b'\n' || (b' '..=b'~').contains(byte)));
         assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), json);
-        assert_eq!(printable("two\nlines\u{1b}[8m"), "two\nlines\\u001b[8m");
+        assert_eq!(printable("two\nlines\u{1b}[8m\u{202e}"), "two\nlines\\u001b[8m\\u202e");
     }
 }

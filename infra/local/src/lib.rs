@@ -282,8 +282,6 @@ struct Deployment {
 const STACK: &str = "amble-connect";
 /// Of the sign-in service; no secret, like all of its kind.
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
-/// Requests to sign in that all people together may make at once, where the internet reaches it. One more comes each 10 s.
-const PUBLIC_BURST: u32 = 30;
 /// Of the fake Supabase; no secret either, as it serves this machine alone.
 const SECRET_KEY: &str = "sb_secret_local";
 /// What deliveries to `/hooks/membership` are signed with, but for a system with a public URL; no secret either.
@@ -1038,13 +1036,7 @@ async fn serve_sign_in(
     let of_sam = PublicPaths::default();
     let all = ours.chain(options.env_dir.is_some().then_some((env_files::SAM_ISSUER, &of_sam)));
     let allow_list = all.map(|(issuer, paths)| format!("{issuer}{}", paths.auth("/callback**"))).collect();
-    let at = next_port(options.listen);
-    let sign_in = serve_supabase(at, people, (issuer, allow_list), &options.clock, folder, servers).await?;
-    if let (Some(_), Some(supabase)) = (options.front.public_url(), &sign_in.supabase) {
-        // The codes of its mails have six digits, and anybody on the internet may try some.
-        supabase.configure(|config| config.burst = Some(PUBLIC_BURST));
-    }
-    Ok(sign_in)
+    serve_supabase(next_port(options.listen), people, (issuer, allow_list), &options.clock, folder, servers).await
 }
 
 /// The fake Supabase, served at `at`, or at any free port if that one is taken.

@@ -130,8 +130,8 @@ impl Reader<'_> {
         let inside = Path::new(named).components().all(is_plain);
         let found = || {
             let (folder, path) = (folder.canonicalize()?, folder.join(named).canonicalize()?);
-            // A link may lead out.
-            let inside = inside && path.starts_with(folder);
+            // A link may lead out, or to what is hidden.
+            let inside = inside && path.strip_prefix(folder).is_ok_and(|rest| rest.components().all(is_plain));
             let size = fs::metadata(&path)?.len();
             let fits = usize::try_from(size).is_ok_and(|size| size <= CONTENT_LIMIT);
             Ok((inside, fits, if inside && fits { fs::read(&path)? } else { Vec::new() }))

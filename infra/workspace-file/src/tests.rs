@@ -318,6 +318,8 @@ fn content_files_are_read_from_the_folder() {
     fs::write(folder.join("inside/bytes.md"), [0xff]).unwrap();
     fs::write(folder.join("outside.md"), "secret").unwrap();
     std::os::unix::fs::symlink(folder.join("outside.md"), folder.join("inside/link.md")).unwrap();
+    fs::write(folder.join("inside/.env"), "secret").unwrap();
+    std::os::unix::fs::symlink(folder.join("inside/.env"), folder.join("inside/notes.md")).unwrap();
     let path = folder.join("inside/file.yaml");
     let of = |named: &str| {
         let skill = format!("{{ title: A, description: B, content_file: {named} }}");
@@ -333,6 +335,7 @@ fn content_files_are_read_from_the_folder() {
         (".aws/credentials", OUTSIDE),
         ("notes/.git/config", OUTSIDE),
         ("link.md", "is not in the folder of this file"),
+        ("notes.md", "is not in the folder of this file"),
         ("long.md", "is longer than 262144 bytes"),
         ("bytes.md", "is not text in UTF-8"),
         ("none.md", "cannot be read: No such file or directory (os error 2)"),

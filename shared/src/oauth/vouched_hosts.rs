@@ -96,7 +96,7 @@ impl Default for VouchedHosts {
     }
 }
 
-/// The name by which `client` is known, if it is vouched for: that of the widely used client that it names itself after, if that one is
+/// The name by which `client` is known, which must be one that [`VouchedHosts::is_vouched_for`]: that of the widely used client that it names itself after, if that one is
 /// answered at the host of `redirect_uri`. Any other name is its own word: whoever may choose an address on a listed host, such as
 /// the server of a connector, registers with it under any name.
 #[must_use]
