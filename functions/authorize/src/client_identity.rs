@@ -1,7 +1,7 @@
 //! What the consent page says of who the client is: no more than is known.
 
 use shared::http::sanitized_text::SanitizedText;
-use shared::oauth::vouched_hosts::{self, VouchedHosts};
+use shared::oauth::vouched_hosts::VouchedHosts;
 
 use crate::redirect_target::RedirectTarget;
 
@@ -40,8 +40,8 @@ impl ShownClient {
             ClientIdentity::Program
         } else if client.is_added_by_operator() {
             ClientIdentity::AddedByOperator
-        } else if vouched.is_vouched_for(client) {
-            ClientIdentity::VouchedFor(vouched_hosts::known_name(client, redirect_uri))
+        } else if let Some(client) = vouched.vouch_for(client) {
+            ClientIdentity::VouchedFor(client.known_name(redirect_uri))
         } else {
             ClientIdentity::Unverified
         };

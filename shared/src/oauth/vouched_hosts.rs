@@ -35,6 +35,10 @@ const KNOWN: [KnownClient; 6] = [
 /// Pages that send whoever comes on to another address, with the code: host, and first segment of the path.
 const PASSING_ON: [(&str, &str); 2] = [("vscode.dev", "redirect"), ("insiders.vscode.dev", "redirect")];
 
+/// A client that a deployment vouches for.
+#[derive(Clone, Copy)]
+pub struct VouchedClient<'c>(&'c Client);
+
 impl VouchedHosts {
     /// The hosts of the pinned documents, for a deployment that lists none.
     pub const DEFAULT: [&str; 3] = ["claude.ai", "chatgpt.com", "vscode.dev"];
@@ -61,8 +65,15 @@ impl VouchedHosts {
     /// never counts, as any program listens there, and neither does a page that passes codes on.
     #[must_use]
     pub fn is_vouched_for(&self, client: &Client) -> bool {
+        self.vouch_for(client).is_some()
+    }
+
+    /// The client, if it [is vouched for](Self::is_vouched_for).
+    #[must_use]
+    pub fn vouch_for<'c>(&self, client: &'c Client) -> Option<VouchedClient<'c>> {
         let is_blocked = matches!(client.kind, ClientKind::Blocked { .. });
-        !is_blocked && !client.redirect_uris.is_empty() && client.redirect_uris.iter().all(|uri| self.covers(uri))
+        let is_covered = !client.redirect_uris.is_empty() && client.redirect_uris.iter().all(|uri| self.covers(uri));
+        (!is_blocked && is_covered).then_some(VouchedClient(client))
     }
 
     fn covers(&self, redirect_uri: &RedirectUri) -> bool {
@@ -96,13 +107,15 @@ impl Default for VouchedHosts {
     }
 }
 
-/// The name by which `client` is known, which must be one that [`VouchedHosts::is_vouched_for`]: that of the widely used client that it names itself after, if that one is
-/// answered at the host of `redirect_uri`. Any other name is its own word: whoever may choose an address on a listed host, such as
-/// the server of a connector, registers with it under any name.
-#[must_use]
-pub fn known_name(client: &Client, redirect_uri: &RedirectUri) -> Option<&'static str> {
-    let known = known(client.name.as_deref()?)?;
-    known.hosts.contains(&redirect_uri.host().as_str()).then_some(known.name)
+impl VouchedClient<'_> {
+    /// The name by which it is known: that of the widely used client that it names itself after, if that one is answered at the host of
+    /// `redirect_uri`. Any other name is its own word: whoever may choose an address on a listed host, such as the server of a
+    /// connector, registers with it under any name.
+    #[must_use]
+    pub fn known_name(&self, redirect_uri: &RedirectUri) -> Option<&'static str> {
+        let known = known(self.0.name.as_deref()?)?;
+        known.hosts.contains(&redirect_uri.host().as_str()).then_some(known.name)
+    }
 }
 
 fn known(name: &str) -> Option<&'static KnownClient> {
@@ -215,7 +228,7 @@ mod tests {
             ("Amble Security Update", &[CLAUDE], None),
         ] {
             let (client, redirect_uri) = (client(name, redirect_uris), RedirectUri::parse(redirect_uris[0]).unwrap());
-            let shown = hosts.is_vouched_for(&client).then(|| known_name(&client, &redirect_uri)).flatten();
+            let shown = hosts.vouch_for(&client).and_then(|client| client.known_name(&redirect_uri));
             assert_eq!(shown, known, "{name} {redirect_uris:?}");
         }
     }
