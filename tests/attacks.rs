@@ -648,7 +648,7 @@ async fn failed_sign_ins_do_not_rate_limit_others() {
         .build()
         .unwrap();
     let request = elsewhere
-        .post(test_system.at("/auth/login/password"))
+        .post(test_system.placed_at("/auth/login/password"))
         .header("cookie", ana.cookie_header())
         .header("sec-fetch-site", "same-origin")
         .header("content-type", "application/x-www-form-urlencoded");

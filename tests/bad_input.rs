@@ -121,6 +121,9 @@ async fn malformed_queries_and_hosts_are_refused_by_the_function() {
         ("POST /oauth/register", "<>", json),
     ] {
         let mut stream = tokio::net::TcpStream::connect(&authority).await.unwrap();
+        let (method, path) = line.split_once(' ').unwrap();
+        let target = test_system.placed_at(path);
+        let line = format!("{method} {}", target.strip_prefix(&test_system.issuer()).unwrap());
         let request = format!("{line} HTTP/1.1\r\nHost: {authority}{host}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();

@@ -9,7 +9,7 @@ const ANA: &str = "ana@example.com";
 /// A project with our template.
 async fn with_template() -> TestSystem {
     let test_system = TestSystem::new().await;
-    let callback = test_system.at("/auth/callback");
+    let callback = test_system.placed_at("/auth/callback");
     test_system.supabase().configure(|config| config.callback_of_template = Some(callback));
     test_system
 }
@@ -37,7 +37,10 @@ async fn only_the_button_uses_up_the_link() {
     let (ana, ask) = (test_system.person(ANA), connector.authorization_request("skills:read"));
     asks_for_mail(&ana, &ask.url).await;
     let link = link(&test_system);
-    assert!(link.starts_with(&test_system.at("/auth/callback?flow=")) && link.contains("&token_hash=pkce_"), "{link}");
+    assert!(
+        link.starts_with(&test_system.placed_at("/auth/callback?flow=")) && link.contains("&token_hash=pkce_"),
+        "{link}"
+    );
 
     for _ in 0..3 {
         let page = ana.open(&link).await;

@@ -60,6 +60,29 @@ async fn token_of_another_client_is_not_revoked() {
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
 }
 
+/// Perhaps a thief has that pair; and an access token is kept where nobody looks for it when it has expired.
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_access_token_of_a_superseded_pair_ends_nothing() {
+    let test_system = TestSystem::new().await;
+    let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read offline_access").await;
+    let old = first.refresh.unwrap();
+    let lost = connector.refresh(&old).await.tokens(&test_system);
+    test_system.advance(61);
+    let mut newest = connector.refresh(&old).await.tokens(&test_system);
+    for _ in 0..2 {
+        test_system.advance(3601);
+        let replaced = newest;
+        newest = connector.refresh(replaced.refresh.as_ref().unwrap()).await.tokens(&test_system);
+
+        assert_eq!(connector.revoke(&lost.access).await.status, 200);
+        assert_eq!(connector.call(&newest.access, "ping", json!({})).await.status, 200);
+    }
+    // A client that was off for an hour can still end what it has.
+    test_system.advance(3601);
+    assert_eq!(connector.revoke(&newest.access).await.status, 200);
+    assert_eq!(connector.refresh(newest.refresh.as_ref().unwrap()).await.status, 400);
+}
+
 /// OAuth 2.1 §3.2: what means nothing here is ignored, however often it is sent. RFC 7009 §2.1: the hint is only a hint.
 #[tokio::test(flavor = "multi_thread")]
 async fn repeated_parameters_without_a_meaning_are_ignored() {

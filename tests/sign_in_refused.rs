@@ -85,7 +85,7 @@ async fn hook_refusal_is_shown_in_its_own_words() {
                 ana.open_following_redirects(&follows_link(&test_system, ANA).await).await
             }
             "button of a link" => {
-                let callback = Some(test_system.at("/auth/callback"));
+                let callback = Some(test_system.placed_at("/auth/callback"));
                 test_system.supabase().configure(|config| config.callback_of_template = callback);
                 asks_for_code(&ana).await;
                 let page = ana.open_following_redirects(&test_system.supabase().inbox(ANA)[0].link).await;

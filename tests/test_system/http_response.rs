@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
 use serde_json::Value;
 
 use crate::placement::as_tests_say;
@@ -29,7 +29,10 @@ impl HttpResponse {
             .iter()
             .map(|(name, value)| {
                 let value = String::from_utf8_lossy(value.as_bytes());
-                (name.as_str().to_owned(), as_tests_say(&value, &origin, name == LOCATION))
+                // A cookie comes back as it went.
+                let value =
+                    if name == SET_COOKIE { value.into() } else { as_tests_say(&value, &origin, name == LOCATION) };
+                (name.as_str().to_owned(), value)
             })
             .collect();
         let is_page =

@@ -192,6 +192,12 @@ impl TestSystem {
         format!("{}{path}", self.system.issuer())
     }
 
+    /// The address of a path as the system's host has it, for what reaches it without [`Self::http`].
+    #[must_use]
+    pub fn placed_at(&self, path: &str) -> String {
+        self.http.placed(&self.at(path))
+    }
+
     /// An address from an address or a path.
     #[must_use]
     pub fn absolute(&self, url: &str) -> String {

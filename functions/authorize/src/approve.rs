@@ -12,8 +12,9 @@ use shared::telemetry::audit::ConnectionRef;
 use shared::upstream_error::UpstreamError;
 
 use crate::attempt_audit::AttemptAudit;
-use crate::consent::{ApprovedScopes, Consent};
+use crate::consent::Consent;
 use crate::consent_form_error::ConsentFormError;
+use crate::decision::ApprovedScopes;
 
 /// The most grants of a person and client that are looked at to find out which of them are in use.
 const MAX_READ: usize = 200;

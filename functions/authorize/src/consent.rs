@@ -1,11 +1,10 @@
-//! The consent page, and the decision in its form.
+//! The consent page.
 
 use std::sync::LazyLock;
 
 use askama::Template;
 use http::StatusCode;
 use shared::clock::Timestamp;
-use shared::http::csrf;
 use shared::http::flash;
 use shared::http::layout::{DELIBERATE, FormAction, Layout, ONCE};
 use shared::http::parameters::Parameters;
@@ -13,8 +12,7 @@ use shared::http::response;
 use shared::http::sanitized_text::SanitizedText;
 use shared::identity::Identity;
 use shared::identity::signed_in::{SIGN_OUT, SignedIn};
-use shared::lambda::{Request, Response};
-use shared::oauth::grant_id::GrantId;
+use shared::lambda::Response;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::vouched_hosts::VouchedHosts;
@@ -25,8 +23,9 @@ use crate::client_identity::{ClientIdentity, ShownClient};
 use crate::confirmation::Confirmation;
 use crate::consent_form_error::{ConsentFormError, Focus};
 use crate::redirect_target::RedirectTarget;
-use crate::rejected_form::{self, RejectedForm};
+use crate::rejected_form::RejectedForm;
 use crate::request::{self, AuthorizationRequest};
+use crate::scope_choice::{Group, ScopeChoice, field, field_in, field_of_more, in_words, words};
 
 /// Everything that the page shows.
 pub(crate) struct Consent<'a> {
@@ -44,26 +43,6 @@ pub(crate) struct Consent<'a> {
     pub(crate) pending_scopes: &'a PendingScopes,
     /// Whether the person asked to see what the client did not request.
     pub(crate) shows_more: bool,
-}
-
-/// The decision of the person.
-pub(crate) enum Decision<'a> {
-    Deny,
-    Approve(ApprovedScopes<'a>),
-}
-
-/// The approved tenant and scopes. The page offered each of the scopes in that tenant. `offline_access` is among them
-/// if the person chose to stay connected.
-pub(crate) struct ApprovedScopes<'a> {
-    pub(crate) membership: &'a Membership,
-    pub(crate) scopes: Scopes,
-    /// The scopes whose boxes came ticked, and that the person unticked.
-    pub(crate) denied: Scopes,
-    pub(crate) confirmation: Confirmation,
-    /// The choice as the form had it, whatever came of it: the tenant and the names of the ticked boxes.
-    pub(crate) text: String,
-    /// The grant that the person agreed to end for the new one.
-    pub(crate) replaces: Option<GrantId>,
 }
 
 #[derive(Template)]
@@ -137,24 +116,6 @@ struct TenantChoice<'a> {
     missing: String,
     /// The scopes on the page that it does not allow.
     missing_scopes: Scopes,
-}
-
-/// Scopes of one kind.
-struct Group {
-    title: &'static str,
-    choices: Vec<ScopeChoice>,
-}
-
-struct ScopeChoice {
-    scope: &'static str,
-    field: String,
-    title: &'static str,
-    hint: &'static str,
-    checked: bool,
-    /// The ticked boxes have to be corrected, and the focus is here.
-    focus: bool,
-    /// The person has a single tenant, and their role in it does not allow this scope.
-    barred: bool,
 }
 
 /// A pending scope, which the page offers in one tenant only and never ticks by itself.
@@ -308,59 +269,9 @@ impl<'a> Consent<'a> {
         }
     }
 
-    /// The decision in the form, or the error for which the page is shown again.
-    pub(crate) fn parse_form(
-        &self,
-        request: &Request,
-        parameters: &Parameters,
-        now: Timestamp,
-    ) -> Result<Decision<'a>, ConsentFormError> {
-        // The account in the form only chooses the sentence for the person. The confirmation is what protects the form.
-        if parameters.value("account").is_some_and(|account| account != self.person.person.as_str()) {
-            return Err(ConsentFormError::AnotherAccount);
-        }
-        let confirmation = parameters.value("confirmation").filter(|_| csrf::is_same_origin(request, self.issuer));
-        let confirmation = confirmation.and_then(|text| Confirmation::verify(text, self.person, parameters));
-        let confirmation = confirmation.ok_or(ConsentFormError::Forged)?;
-        match parameters.value("decision") {
-            Some("deny") => return Ok(Decision::Deny),
-            Some("approve") if confirmation.has_expired(now) => return Err(ConsentFormError::Expired),
-            Some("approve") => {}
-            _ => return Err(ConsentFormError::NoDecision),
-        }
-        let chosen = parameters.value("tenant");
-        let membership = self.memberships.iter().find(|membership| Some(membership.tenant.as_str()) == chosen);
-        let membership = membership.ok_or(match self.authorization.resource.tenant() {
-            None => ConsentFormError::NoTenant,
-            Some(_) => ConsentFormError::AnotherTenant,
-        })?;
-        let ticked = |field: String| parameters.value(&field).is_some();
-        // A pending scope of another tenant does not count in this one, ticked or not.
-        let requested = self.authorization.scopes.iter().filter(|scope| ticked(field(*scope)));
-        let pending =
-            self.offered_pending_scopes(membership).iter().filter(|scope| ticked(field_in(membership, *scope)));
-        let more = self.offered_beyond_request().intersection(membership.role.permissions);
-        let more = more.iter().filter(|scope| ticked(field_of_more(*scope)));
-        let scopes = requested.chain(pending).chain(more).fold(Scopes::NONE, Scopes::with);
-        if scopes.permissions().is_empty() {
-            return Err(ConsentFormError::NothingTicked);
-        }
-        // Only a requested scope that the role allows comes ticked, and a pending one never.
-        let came_ticked = self.authorization.scopes.permissions().intersection(membership.role.permissions);
-        let replaces = parameters.value("replaces").and_then(GrantId::parse);
-        let denied = came_ticked.difference(scopes);
-        let text = format!("{} {}", membership.tenant, rejected_form::ticked_boxes(parameters).join(" "));
-        let approved = ApprovedScopes { membership, scopes, denied, confirmation, text, replaces };
-        if approved.effective().is_empty() {
-            Err(ConsentFormError::NothingAllowed)
-        } else {
-            Ok(Decision::Approve(approved))
-        }
-    }
-
     /// What a client that is vouched for may be given besides what it requests: what some role of the person allows. Others are
     /// offered what they were refused, and no more.
-    fn offered_beyond_request(&self) -> Scopes {
+    pub(crate) fn offered_beyond_request(&self) -> Scopes {
         if !self.vouched_hosts.is_vouched_for(self.redirect_target.client()) {
             return Scopes::NONE;
         }
@@ -371,16 +282,9 @@ impl<'a> Consent<'a> {
 
     /// The pending scopes of the client in that tenant, as far as the role allows them and the request does not name
     /// them. The person may grant more than was requested (RFC 6749 §3.3); the token response then names the scope.
-    fn offered_pending_scopes(&self, membership: &Membership) -> Scopes {
+    pub(crate) fn offered_pending_scopes(&self, membership: &Membership) -> Scopes {
         let pending = self.pending_scopes.in_tenant(&membership.tenant);
         pending.intersection(membership.role.permissions).difference(self.authorization.scopes)
-    }
-}
-
-impl ApprovedScopes<'_> {
-    /// The approved scopes that the role allows now.
-    pub(crate) const fn effective(&self) -> Scopes {
-        self.scopes.intersection(self.membership.role.permissions)
     }
 }
 
@@ -407,60 +311,5 @@ fn put_focus(error: ConsentFormError, tenants: &mut [TenantChoice<'_>], groups: 
                 choice.focus = true;
             }
         }
-    }
-}
-
-impl Group {
-    /// The groups that contain a requested scope.
-    fn of(requested: Scopes, choice: impl Fn(Scope) -> ScopeChoice) -> Vec<Self> {
-        let group = |(title, scopes): &(&'static str, &[Scope])| Self {
-            title: *title,
-            choices: scopes.iter().filter(|scope| requested.contains(**scope)).map(|scope| choice(*scope)).collect(),
-        };
-        GROUPS.iter().map(group).filter(|group| !group.choices.is_empty()).collect()
-    }
-}
-
-fn field(scope: Scope) -> String {
-    format!("allow:{}", scope.as_str())
-}
-
-fn field_of_more(scope: Scope) -> String {
-    format!("more:{}", scope.as_str())
-}
-
-fn field_in(membership: &Membership, scope: Scope) -> String {
-    format!("also:{}:{}", membership.tenant, scope.as_str())
-}
-
-fn in_words(scopes: Scopes) -> String {
-    scopes.iter().map(|scope| words(scope).0).collect::<Vec<_>>().join(", ").to_lowercase()
-}
-
-/// The groups of scopes, in the order of the page.
-const GROUPS: [(&str, &[Scope]); 3] = [
-    ("See", &[Scope::SkillsRead, Scope::ViewsRead, Scope::EntitiesRead, Scope::DocumentsRead]),
-    ("Create and change", &[Scope::EntitiesWrite, Scope::DocumentsWrite, Scope::ChatCreate]),
-    ("Act through tools", &[Scope::ToolsExecute]),
-];
-
-/// A scope in plain words: a title, and an explanation.
-const fn words(scope: Scope) -> (&'static str, &'static str) {
-    match scope {
-        Scope::ToolsExecute => {
-            ("Run tools", "Use the tools that the workspace has set up. They may change things in other systems.")
-        }
-        Scope::SkillsRead => ("Read skills", "Look up how your team does things."),
-        Scope::ViewsRead => (
-            "Read views",
-            "See the saved views of the workspace with the records in them, if your role may read records.",
-        ),
-        Scope::EntitiesRead => ("Read records", "See and search the records of the workspace."),
-        Scope::EntitiesWrite => ("Change records", "Create, change and delete records."),
-        Scope::DocumentsRead => ("Read documents", "See and search the documents of the workspace."),
-        Scope::DocumentsWrite => ("Change documents", "Create, change and delete documents."),
-        Scope::ChatCreate => ("Start conversations", "Open a new conversation in your name."),
-        Scope::OfflineAccess => ("Stay connected", "Keep working until you or an administrator end the connection."),
-        Scope::ConnectionsManage => ("Manage connections", "See and end connections of the workspace."),
     }
 }

@@ -13,6 +13,7 @@ mod client_identity;
 mod confirmation;
 mod consent;
 mod consent_form_error;
+mod decision;
 mod error;
 mod error_page;
 mod metadata_document;
@@ -20,6 +21,7 @@ mod recent_approval;
 mod redirect_target;
 mod rejected_form;
 mod request;
+mod scope_choice;
 
 use http::Method;
 use shared::clock::{Clock, Timestamp};
@@ -47,8 +49,9 @@ use shared::upstream_error::UpstreamError;
 
 use approve::{ApprovalError, Approver};
 use attempt_audit::AttemptAudit;
-use consent::{Consent, Decision};
+use consent::Consent;
 use consent_form_error::ConsentFormError;
+use decision::Decision;
 use error::AuthorizeError;
 use error_page::ErrorPage;
 use metadata_document::{DocumentRequest, MetadataDocuments};
@@ -158,7 +161,7 @@ impl Authorize {
             attempt.shown(&person.person, Some(error));
             RejectedForm::of(error, parameters).redirect(parameters, &self.issuer)
         };
-        match consent.parse_form(request, parameters, now) {
+        match Decision::parse(&consent, request, parameters, now) {
             Err(error) => Ok(reject(error)),
             Ok(Decision::Deny) => {
                 attempt.denied(&person.person);

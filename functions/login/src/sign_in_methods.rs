@@ -15,7 +15,15 @@ use crate::supabase_error::SupabaseError;
 
 /// The sign-in methods, cached.
 #[derive(Default)]
-pub(crate) struct SignInMethods(Mutex<Option<(OfferedMethods, Timestamp)>>);
+pub(crate) struct SignInMethods(Mutex<Cached>);
+
+/// What is known of the project.
+#[derive(Default)]
+struct Cached {
+    methods: Option<(OfferedMethods, Timestamp)>,
+    /// When Supabase last failed to say, if it has not said since.
+    failed: Option<Timestamp>,
+}
 
 /// The sign-in methods that a page can offer.
 #[derive(Clone)]
@@ -53,6 +61,8 @@ impl SignInMethods {
     const FRESH: Duration = Duration::from_mins(5);
     /// The same before a redirect to a provider. It is not zero, so that repeated redirects make one request.
     const FRESH_FOR_REDIRECT: Duration = Duration::from_secs(5);
+    /// How long Supabase is not asked again after it has failed to say: anybody can open the page.
+    const PAUSE: Duration = Duration::from_secs(1);
 
     /// The methods of the project. If Supabase does not answer, the last known methods, or e-mail: a page that may
     /// work is better than none.
@@ -68,27 +78,22 @@ impl SignInMethods {
 
     async fn offered_within(&self, age: Duration, supabase: &Supabase, now: Timestamp) -> OfferedMethods {
         let mut cached = self.0.lock().await;
-        if let Some((methods, fetched_at)) = &*cached
+        if let Some((methods, fetched_at)) = &cached.methods
             && now.since(*fetched_at) < age
         {
             return methods.clone();
         }
-        refreshed(&mut cached, supabase, now).await
-    }
-}
-
-async fn refreshed(
-    cached: &mut Option<(OfferedMethods, Timestamp)>,
-    supabase: &Supabase,
-    now: Timestamp,
-) -> OfferedMethods {
-    match fetch_settings(supabase).await {
-        Ok(methods) => cached.insert((methods, now)).0.clone(),
-        Err(error) => {
-            tracing::warn!(%error, "the settings of Supabase Auth could not be fetched");
-            let unknown = || OfferedMethods { email: true, confirms: true, providers: Vec::new() };
-            cached.as_ref().map_or_else(unknown, |(methods, _)| methods.clone())
+        if cached.failed.is_none_or(|failed| now.since(failed) >= Self::PAUSE) {
+            match fetch_settings(supabase).await {
+                Ok(methods) => *cached = Cached { methods: Some((methods, now)), failed: None },
+                Err(error) => {
+                    tracing::warn!(%error, "the settings of Supabase Auth could not be fetched");
+                    cached.failed = Some(now);
+                }
+            }
         }
+        let unknown = || OfferedMethods { email: true, confirms: true, providers: Vec::new() };
+        cached.methods.as_ref().map_or_else(unknown, |(methods, _)| methods.clone())
     }
 }
 

@@ -6,6 +6,8 @@ use shared::store::workspace::Name;
 use shared::telemetry::audit::{self, Event};
 
 use crate::resource_uri::ResourceUri;
+use crate::tools::tool_error::ToolError;
+use crate::tools::tool_result::ToolResult;
 
 /// Records that a tool is about to be called: one that has an effect before we know how it ended. `object` as below.
 pub(crate) fn announce_tool(access: &Access, tool: &str, object: Option<&str>) {
@@ -13,9 +15,21 @@ pub(crate) fn announce_tool(access: &Access, tool: &str, object: Option<&str>) {
     audit::record(&Event::ToolCalling { tenant, person, credential, tool, object });
 }
 
-/// Records that a tool was called, with the outcome in one word. `object` is what a tool of ours was to work on.
-pub(crate) fn record_tool(access: &Access, tool: &str, object: Option<&str>, outcome: &'static str) {
+/// Records that a tool was called, and how that ended; `None` where the tenant has no tool of that name. `object` is what a tool of
+/// ours was to work on.
+pub(crate) fn record_tool(
+    access: &Access,
+    tool: &str,
+    object: Option<&str>,
+    called: Option<&Result<ToolResult, ToolError>>,
+) {
     let (tenant, person, credential) = (access.tenant().as_str(), access.person().as_str(), &credential(access));
+    let outcome = match called {
+        None => "unknown_tool",
+        Some(Ok(_)) => "answered",
+        Some(Err(ToolError::Failed { why, .. })) => why,
+        Some(Err(ToolError::Upstream(_))) => "fault",
+    };
     audit::record(&Event::ToolCalled { tenant, person, credential, tool, object, outcome });
 }
 

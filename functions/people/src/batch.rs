@@ -1,13 +1,31 @@
-//! The people of one run: where there are too many for it, several runs share them.
+//! The people of one run, and what Supabase says of each. Where there are too many for it, several runs share them.
 
 use shared::clock::Timestamp;
+use shared::identity::supabase::Supabase;
 use shared::oauth::secret::Digest;
 use shared::oauth::tenant::PersonId;
+use shared::upstream_error::UpstreamError;
+
+use crate::account::Account;
 
 /// As many as are asked about in one run: at some 100 ms for each, a third of the function's time.
 const MOST: usize = 2_000;
 /// How often there is a run.
 const SECONDS: i64 = 3_600;
+/// As many errors one after another, and nobody else is asked about.
+const MAX_ERRORS: usize = 3;
+
+/// What Supabase said.
+#[derive(Default)]
+pub(crate) struct Answers {
+    pub(crate) banned: Vec<PersonId>,
+    pub(crate) deleted: Vec<PersonId>,
+    pub(crate) active: usize,
+    /// Of how many it did not say, or was not asked any more.
+    pub(crate) unknown: usize,
+    /// Its last failure.
+    pub(crate) failure: Option<UpstreamError>,
+}
 
 /// Those of `people` for the run at `now`, each once. Everybody is in one of as many runs as it takes to share them. Their order is
 /// another one in each hour: a few who always fail, and end a run, are not before the same others each time.
@@ -20,6 +38,32 @@ pub(crate) fn of(mut people: Vec<PersonId>, now: Timestamp) -> Vec<PersonId> {
     let mut batch: Vec<_> = people.into_iter().skip(run).step_by(runs).collect();
     batch.sort_by_cached_key(|person| *Digest::of(format!("{hour} {person}").as_bytes()).as_bytes());
     batch
+}
+
+/// What Supabase says about each of `batch`. One failure keeps nobody else from being asked about, [`MAX_ERRORS`] in a row do. The next
+/// run asks again about those who are left.
+pub(crate) async fn ask(supabase: &Supabase, batch: &[PersonId], now: Timestamp) -> Answers {
+    let (mut answers, mut in_a_row) = (Answers { unknown: batch.len(), ..Answers::default() }, 0);
+    for person in batch {
+        match Account::fetch(supabase, person, now).await {
+            Ok(account) => {
+                (in_a_row, answers.unknown) = (0, answers.unknown - 1);
+                match account {
+                    Account::Active => answers.active += 1,
+                    Account::Banned => answers.banned.push(person.clone()),
+                    Account::Deleted => answers.deleted.push(person.clone()),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Supabase did not say whether a person is banned or deleted");
+                (answers.failure, in_a_row) = (Some(error), in_a_row + 1);
+                if in_a_row == MAX_ERRORS {
+                    break;
+                }
+            }
+        }
+    }
+    answers
 }
 
 #[cfg(test)]

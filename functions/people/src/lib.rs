@@ -24,9 +24,8 @@ use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 use shared::telemetry::audit::{self, Event};
 use shared::telemetry::request_context;
-use shared::upstream_error::UpstreamError;
 
-use account::Account;
+use batch::Answers;
 use error::PeopleError;
 
 /// Ends what banned and deleted people have.
@@ -38,19 +37,9 @@ pub struct People {
     clock: Clock,
 }
 
-/// What Supabase said.
-#[derive(Default)]
-struct Answers {
-    banned: Vec<PersonId>,
-    deleted: Vec<PersonId>,
-    active: usize,
-}
-
 impl People {
     /// Connections and keys count that were in use this long ago.
     const SEEN_WITHIN: Duration = Duration::from_hours(24);
-    /// As many errors one after another, and nobody else is asked about.
-    const MAX_ERRORS: usize = 3;
 
     /// With the tables and a secret key of the Supabase project.
     ///
@@ -71,47 +60,29 @@ impl People {
         let since = now.minus(Self::SEEN_WITHIN);
         let mut seen = self.grants.people_since(since).await?;
         seen.extend(self.keys.makers_since(since).await?);
-        let asked = batch::of(seen, now);
-        let (answers, failure) = Box::pin(self.ask(&asked, now)).await;
-        let Answers { banned, deleted, active } = &answers;
-        tracing::info!(asked = asked.len(), active, banned = banned.len(), deleted = deleted.len(), "people checked");
+        let batch = batch::of(seen, now);
+        let answers = Box::pin(batch::ask(&self.supabase, &batch, now)).await;
+        let Answers { banned, deleted, active, unknown, failure } = answers;
+        tracing::info!(
+            people = batch.len(),
+            active,
+            banned = banned.len(),
+            deleted = deleted.len(),
+            unknown,
+            "people checked"
+        );
         // Of another project, or of one that was restored to an earlier day, nobody would be known, and bans would be those of then.
         let implausible = deleted.len() > 3 && deleted.len() > active + banned.len();
         if implausible {
-            return Err(PeopleError::Implausible { deleted: deleted.len(), asked: asked.len() });
+            return Err(PeopleError::Implausible { deleted: deleted.len(), asked: batch.len() - unknown });
         }
-        for person in banned {
+        for person in &banned {
             Box::pin(self.end(person, RevocationReason::PersonBanned, now)).await?;
         }
-        for person in deleted {
+        for person in &deleted {
             Box::pin(self.end(person, RevocationReason::PersonDeleted, now)).await?;
         }
         failure.map_or(Ok(()), |failure| Err(failure.into()))
-    }
-
-    /// What Supabase says about each, and the last failure if there was one. The next run asks again about those who are left.
-    async fn ask(&self, people: &[PersonId], now: Timestamp) -> (Answers, Option<UpstreamError>) {
-        let (mut answers, mut failure, mut in_a_row) = (Answers::default(), None, 0);
-        for person in people {
-            match Account::fetch(&self.supabase, person, now).await {
-                Ok(account) => {
-                    in_a_row = 0;
-                    match account {
-                        Account::Active => answers.active += 1,
-                        Account::Banned => answers.banned.push(person.clone()),
-                        Account::Deleted => answers.deleted.push(person.clone()),
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "Supabase did not say whether a person is banned or deleted");
-                    (failure, in_a_row) = (Some(error), in_a_row + 1);
-                    if in_a_row == Self::MAX_ERRORS {
-                        break;
-                    }
-                }
-            }
-        }
-        (answers, failure)
     }
 
     /// Ends everything of a person: each membership begins anew, or, of whoever is deleted, is over.

@@ -44,6 +44,7 @@ enum PresentedToken {
     Access {
         grant: GrantId,
         generation: u32,
+        expires: Timestamp,
     },
     /// Nothing that we issued.
     Unknown,
@@ -85,7 +86,7 @@ impl Revoke {
         };
         let client = client.ok_or(RevokeError::UnknownClient)?;
         // An assertion is not used up here: sent again, it can only end once more what has ended.
-        let shown = grant.as_ref().filter(|grant| presented.authorizes(grant));
+        let shown = grant.as_ref().filter(|grant| presented.authorizes(grant, now));
         let client = match self.authenticator.authenticate(client, &credentials, shown, now).await {
             // Whatever its keys are, there is nothing to end.
             Err(ClientAuthenticationError::KeysNotFetched) => return Ok(()),
@@ -94,7 +95,7 @@ impl Revoke {
 
         // RFC 7009 §2.2: a token that is unknown, another client's, or no longer good is not an error.
         let Some(grant) = grant.filter(|grant| grant.approval.client == *client.id()) else { return Ok(()) };
-        let authorized = presented.authorizes(&grant) && !matches!(grant.state, GrantState::Revoked { .. });
+        let authorized = presented.authorizes(&grant, now) && !matches!(grant.state, GrantState::Revoked { .. });
         if authorized {
             if !grant.is_proven_enough_by(&client) {
                 return Err(RevokeError::WeakerAuthentication);
@@ -114,19 +115,22 @@ impl Revoke {
             return Ok(PresentedToken::Refresh(token));
         }
         let access = self.verifier.verify_signature(token).ok().and_then(|claims| {
-            Some(PresentedToken::Access { grant: GrantId::parse(&claims.grant)?, generation: claims.generation })
+            Some(PresentedToken::Access {
+                grant: GrantId::parse(&claims.grant)?,
+                generation: claims.generation,
+                expires: Timestamp::from_seconds(claims.exp),
+            })
         });
         Ok(access.unwrap_or(PresentedToken::Unknown))
     }
 }
 
 impl PresentedToken {
-    /// Whether it proves that its holder may revoke `grant`: a grant's id is no secret. An access token whose pair was superseded ends
-    /// nothing: perhaps its holder is a thief.
-    fn authorizes(&self, grant: &Grant) -> bool {
+    /// Whether it proves that its holder may revoke `grant`: a grant's id is no secret.
+    fn authorizes(&self, grant: &Grant, now: Timestamp) -> bool {
         match self {
             Self::Refresh(token) => grant.is_proven_by(token),
-            Self::Access { generation, .. } => !grant.has_superseded(*generation),
+            Self::Access { generation, expires, .. } => grant.may_be_ended_by(*generation, *expires, now),
             Self::Unknown => false,
         }
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::telemetry::terminal::in_line;
 use workspace_file::plan::{Change, Effect, Plan};
 use workspace_file::{Variables, WorkspaceFile};
 
@@ -109,7 +110,8 @@ async fn unlisted_members<'f>(
 
 /// A line for each change, and how many there are.
 fn summary(plan: &Plan<'_>, unlisted: &[UnlistedMember<'_>]) -> String {
-    let mut lines: Vec<_> = plan.changes().iter().map(ToString::to_string).collect();
+    // Who wrote the file need not be who agrees to its plan.
+    let mut lines: Vec<_> = plan.changes().iter().map(|change| in_line(&change.to_string())).collect();
     lines
         .extend(unlisted.iter().map(|UnlistedMember { tenant, person }| format!("- tenant {tenant}: member {person}")));
     let created = plan.changes().iter().filter(|change| *change.effect() == Effect::Creates).count();

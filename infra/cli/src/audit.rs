@@ -11,13 +11,14 @@ use shared::oauth::client::ClientId;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::activity::{Activities, ActivityQuery};
+use shared::telemetry::terminal::{in_line, printable};
 use supabase_users::person_selector::PersonSelector;
 
 use crate::arguments;
 use crate::audit_log::AuditLine;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Output, in_line, printable};
+use crate::output::Output;
 
 /// What can be done with the audit.
 #[derive(Subcommand)]

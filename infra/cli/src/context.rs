@@ -9,13 +9,13 @@ use shared::environment::Environment;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
 use shared::telemetry::audit::{Event, Recorder};
+use shared::telemetry::terminal::printable;
 use supabase_users::person_selector::PersonSelector;
 
 use crate::audit_log::{AuditLog, AuditWriteError};
 use crate::deployment::{Deployment, DeploymentError, OpenDeployment};
 use crate::error::CommandError;
 use crate::operator_event::OperatorEvent;
-use crate::output::printable;
 use crate::project_users::{ProjectUsers, ProjectUsersError};
 use crate::second_search::SecondSearch;
 

@@ -35,7 +35,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use context::Context;
 use deployment::Deployment;
 use error::CommandError;
-use output::{Output, printable};
+use output::Output;
+use shared::telemetry::terminal::printable;
 
 /// Manages a deployment of Amble Connect.
 #[derive(Parser)]

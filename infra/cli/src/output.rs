@@ -1,9 +1,9 @@
 //! What a command has to say, for people and for scripts.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde_json::Value;
+use shared::telemetry::terminal::{in_line, printable};
 
 /// An answer in both forms.
 pub(crate) struct Output {
@@ -19,36 +19,6 @@ impl Output {
         out.write_all(printable(text).as_bytes())?;
         out.flush()
     }
-}
-
-/// What others chose must not steer the terminal: what does is written as JSON escapes it, but for the ends of lines.
-pub(crate) fn printable(text: &str) -> String {
-    escaped(text, |it| steers(it) && it != '\n')
-}
-
-/// The same of what stands within a line.
-pub(crate) fn in_line(text: &str) -> String {
-    escaped(text, steers)
-}
-
-/// Control characters, and those that end a line or reorder it (Unicode Standard Annex #9 §2).
-fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        )
-}
-
-fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut escaped, it| {
-        if is_escaped(it) {
-            let _ = write!(escaped, "\\u{:04x}", u32::from(it));
-        } else {
-            escaped.push(it);
-        }
-        escaped
-    })
 }
 
 /// Rows under their headings, each column as wide as it must be.
@@ -95,6 +65,5 @@ mod tests {
         output.write(true, &mut written).unwrap();
         assert!(written.iter().all(|byte| *byte == b'\n' || (b' '..=b'~').contains(byte)));
         assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), json);
-        assert_eq!(printable("two\nlines\u{1b}[8m\u{202e}"), "two\nlines\\u001b[8m\\u202e");
     }
 }

@@ -12,6 +12,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 use shared::telemetry::log::JsonLines;
+use shared::telemetry::terminal::in_line;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent};
@@ -58,7 +59,7 @@ const OF_EVERY_EVENT: [&str; 11] =
 
 /// What was asked, and what became of it.
 fn request(line: &Map<String, Value>) -> String {
-    let text = |name: &str| printable(line.get(name).and_then(Value::as_str).unwrap_or_default());
+    let text = |name: &str| in_line(line.get(name).and_then(Value::as_str).unwrap_or_default());
     let number = |name: &str| line.get(name).and_then(Value::as_u64).unwrap_or_default();
     let (status, tenths) = (number("status"), number("microseconds") / 100);
     let answer = format!(
@@ -78,17 +79,12 @@ fn pairs(headline: &str, line: &Map<String, Value>, left_out: &[&str]) -> String
     let members = members.map(|(name, value)| match value {
         // One word stands as it is.
         Value::String(text) if text.is_empty() || text.contains(|it: char| it.is_whitespace() || it == '"') => {
-            format!("{name}='{}'", printable(text))
+            format!("{name}='{}'", in_line(text))
         }
-        Value::String(text) => format!("{name}={}", printable(text)),
+        Value::String(text) => format!("{name}={}", in_line(text)),
         other => format!("{name}={other}"),
     });
-    std::iter::once(printable(headline)).chain(members).collect::<Vec<_>>().join("  ")
-}
-
-/// What others sent must not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|it| if it.is_control() { it.escape_default().to_string() } else { it.to_string() }).collect()
+    std::iter::once(in_line(headline)).chain(members).collect::<Vec<_>>().join("  ")
 }
 
 #[cfg(test)]

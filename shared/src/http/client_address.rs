@@ -59,11 +59,12 @@ fn viewer(request: &Request) -> Option<IpAddr> {
     address.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// Who is limited as one: an IPv4 address, or the IPv6 network of one subscriber (RFC 6177 §2).
+/// Who is limited as one: an IPv4 address, or 56 bits of an IPv6 address, which is what providers give a subscriber (RFC 6177 §2). Most
+/// give no less, and who has more is counted in parts.
 #[must_use]
 pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 72 << 72).into()),
         address @ IpAddr::V4(_) => address,
     }
 }
@@ -83,7 +84,7 @@ mod tests {
         for (header, expected) in [
             (Some("198.51.100.7, 203.0.113.1"), Some("198.51.100.7")),
             (Some("192.0.2.1, 198.51.100.7, 203.0.113.1"), Some("198.51.100.7")),
-            (Some("2001:db8:1:2:3:4:5:6,203.0.113.1"), Some("2001:db8:1:2::")),
+            (Some("2001:db8:1:2ff:3:4:5:6,203.0.113.1"), Some("2001:db8:1:200::")),
             (Some("::ffff:198.51.100.7, 203.0.113.1"), Some("198.51.100.7")),
             (Some("\u{fc}, 198.51.100.7, 203.0.113.1"), Some("198.51.100.7")),
             (Some("\u{fc}, 203.0.113.1"), None),
@@ -101,9 +102,9 @@ mod tests {
     fn cloudfront_names_address_and_port() {
         for (header, expected) in [
             (Some("198.51.100.7:46532"), Some("198.51.100.7")),
-            (Some("2001:db8:1:2:3:4:5:6:46532"), Some("2001:db8:1:2::")),
+            (Some("2001:db8:1:2ff:3:4:5:6:46532"), Some("2001:db8:1:200::")),
             (Some("2001:db8::1:46532"), Some("2001:db8::")),
-            (Some("[2001:db8:1:2::6]:46532"), Some("2001:db8:1:2::")),
+            (Some("[2001:db8:1:2ff::6]:46532"), Some("2001:db8:1:200::")),
             (Some("198.51.100.7"), None),
             (Some("somebody:1"), None),
             (Some(""), None),

@@ -57,10 +57,10 @@ impl BlockedHosts {
     }
 }
 
-/// Whether blocking `host` blocks `other`: the same host, or one below it.
+/// Whether blocking `host` blocks `other`: the same host, or one below it. Earlier versions took addresses whose host ends in a dot.
 #[must_use]
 pub fn covers(host: &str, other: &str) -> bool {
-    other.strip_suffix(host).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    other.trim_end_matches('.').strip_suffix(host).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -71,6 +71,7 @@ mod tests {
     fn host_is_blocked_with_all_below_it() {
         for (host, other, covered) in [
             ("evil.example", "evil.example", true),
+            ("evil.example", "evil.example.", true),
             ("evil.example", "a.evil.example", true),
             ("evil.example", "a.b.evil.example", true),
             ("evil.example", "notevil.example", false),

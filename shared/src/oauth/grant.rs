@@ -431,6 +431,18 @@ impl Grant {
         family.superseded.contains(generation)
     }
 
+    /// Whether whoever has the access token of `generation`, which expires at `expires`, may end this grant. A pair that was superseded
+    /// ends nothing: perhaps its holder is a thief. That is known of a generation until its access tokens have expired and the family
+    /// rotates again. So of what has expired, only the current pair ends it and the one that it replaced.
+    #[must_use]
+    pub fn may_be_ended_by(&self, generation: u32, expires: Timestamp, now: Timestamp) -> bool {
+        let GrantState::Active(Active { family: Some(family), .. }) = &self.state else { return true };
+        let is_recent = || {
+            generation == family.generation || family.previous.is_some_and(|previous| previous.generation == generation)
+        };
+        !family.superseded.contains(generation) && (now < expires || is_recent())
+    }
+
     /// Whether `client` proves itself by as much as it did when it exchanged the code.
     #[must_use]
     pub fn is_proven_enough_by(&self, client: &AuthenticatedClient) -> bool {

@@ -47,6 +47,9 @@ impl RedirectUri {
         if url.host_str().is_some_and(|host| host.len() > Self::MAX_HOST_LENGTH) {
             return Err(RedirectUriError::TooLong);
         }
+        if url.host_str().is_some_and(|host| host.ends_with('.')) {
+            return Err(RedirectUriError::TrailingDot);
+        }
         let loopback = is_loopback(&url);
         match url.scheme() {
             "https" => {}
@@ -197,6 +200,9 @@ pub enum RedirectUriError {
     /// `:443` after https, `:80` after http.
     #[error("{}", self.sentence())]
     DefaultPort,
+    /// `https://host./`: the same host, but another name of it.
+    #[error("{}", self.sentence())]
+    TrailingDot,
     /// Browsers would write it in another way.
     #[error("{}", self.sentence())]
     Rewritten,
@@ -224,6 +230,7 @@ impl RedirectUriError {
             Self::PlainHttp => "A redirect URI with http must be on a loopback host: localhost, 127.0.0.1 or [::1].",
             Self::UpperCase => "The scheme and the host of a redirect URI must be in lower case.",
             Self::DefaultPort => "A redirect URI must not name the default port of its scheme (:443, or :80 of http).",
+            Self::TrailingDot => "The host of a redirect URI must not end in a dot.",
             Self::Rewritten => "A redirect URI must be written as browsers write it: they would change this one.",
         }
     }
@@ -263,7 +270,7 @@ mod tests {
     fn redirect_uris_are_validated() {
         use RedirectUriError::{
             Blank, DefaultPort, Fragment, NotAbsolute, NotAscii, PlainHttp, ResponseParameter, Rewritten, Scheme,
-            TooLong, UpperCase, UserInfo, Wildcard,
+            TooLong, TrailingDot, UpperCase, UserInfo, Wildcard,
         };
         let long = format!("https://host/{}", "a".repeat(RedirectUri::MAX_LENGTH));
         for (text, error) in [
@@ -300,6 +307,9 @@ mod tests {
             ("https://host:443", Some(DefaultPort)),
             ("http://localhost:80/callback", Some(DefaultPort)),
             ("http://[::1]:80/callback", Some(DefaultPort)),
+            ("https://host./", Some(TrailingDot)),
+            ("https://host.:8443/", Some(TrailingDot)),
+            ("http://localhost./cb", Some(TrailingDot)),
             ("https://host/a/../b", Some(Rewritten)),
             ("https:/host/", Some(Rewritten)),
             ("http://127.1/cb", Some(Rewritten)),

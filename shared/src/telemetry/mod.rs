@@ -11,6 +11,7 @@
 //! | [`audit`] | the events that say what was decided, and about whom |
 //! | `request_log` | the one line of each request |
 //! | [`log`] | the form of log lines |
+//! | [`terminal`] | what others chose, as a terminal may show it |
 
 pub mod audit;
 pub mod log;
@@ -19,3 +20,4 @@ pub(crate) mod request_attributes;
 pub mod request_context;
 pub(crate) mod request_log;
 pub mod request_metrics;
+pub mod terminal;

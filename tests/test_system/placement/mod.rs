@@ -77,8 +77,11 @@ impl Front {
         for (name, path) in [("AdminPath", ADMIN), ("AuthPath", AUTH)] {
             options.parameters.insert(name.to_owned(), path.to_owned());
         }
+        // A test that sets who says where a request comes from says it itself, in place of a proxy.
+        let speaks_for_proxy = options.parameters.contains_key("ClientAddress");
         let (front, origin, client_address) = match placement {
             Placement::Moved => return Self::Moved,
+            _ if speaks_for_proxy => return Self::Moved,
             Placement::Nginx => {
                 let nginx = Nginx::reserve();
                 let origin = nginx.origin();
@@ -87,7 +90,7 @@ impl Front {
             Placement::Next => (Self::Next, next::origin(), "unknown"),
         };
         options.front = front::Front::Proxy(origin);
-        options.parameters.entry("ClientAddress".to_owned()).or_insert_with(|| client_address.to_owned());
+        options.parameters.insert("ClientAddress".to_owned(), client_address.to_owned());
         front
     }
 
@@ -162,7 +165,7 @@ impl HttpClient {
     }
 
     /// An address as the host has it.
-    fn placed(&self, url: &str) -> String {
+    pub(crate) fn placed(&self, url: &str) -> String {
         let rest = self.moved_at.as_deref().and_then(|origin| Some((origin, url.strip_prefix(origin)?)));
         let Some((origin, rest)) = rest else { return url.to_owned() };
         let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));

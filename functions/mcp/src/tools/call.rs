@@ -21,7 +21,7 @@ pub(crate) async fn built_in(
     let named = call_audit::object(&arguments);
     if tool.effect != Effect::ReadOnly && context.access.workspace_layout().is_moving() {
         let refused = Err(ToolError::workspace_moving());
-        call_audit::record_tool(context.access, tool.name, named.as_deref(), audit_outcome(&refused));
+        call_audit::record_tool(context.access, tool.name, named.as_deref(), Some(&refused));
         return into_result(refused);
     }
     // What only reads has no effect but its answer, and if that is lost nothing has happened.
@@ -34,7 +34,7 @@ pub(crate) async fn built_in(
         Ok(ToolResult::Structured(Value::Object(made))) => call_audit::object(made),
         _ => None,
     });
-    call_audit::record_tool(context.access, tool.name, object.as_deref(), audit_outcome(&called));
+    call_audit::record_tool(context.access, tool.name, object.as_deref(), Some(&called));
     into_result(called)
 }
 
@@ -45,18 +45,8 @@ pub(crate) async fn registered(
     context: &ToolContext<'_>,
 ) -> Result<CallToolResult, CallError> {
     let called = registered::call(name, arguments, context).await.transpose();
-    let outcome = called.as_ref().map_or("unknown_tool", audit_outcome);
-    call_audit::record_tool(context.access, name.as_str(), None, outcome);
+    call_audit::record_tool(context.access, name.as_str(), None, called.as_ref());
     into_result(called.ok_or(CallError::ToolNotFound)?)
-}
-
-/// How a call ended, in one word for the audit.
-const fn audit_outcome(called: &Result<ToolResult, ToolError>) -> &'static str {
-    match called {
-        Ok(_) => "answered",
-        Err(ToolError::Failed { why, .. }) => why,
-        Err(ToolError::Upstream(_)) => "fault",
-    }
 }
 
 /// MCP, tools: what the model can do something about is a result, too.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::telemetry::terminal::in_line;
 
 use super::finding::{Check, Finding, Verdict};
 use crate::output::Output;
@@ -49,14 +50,15 @@ impl Report {
 
 impl Check {
     fn lines(&self) -> Vec<String> {
-        let line = format!("{:<8} {:<13} {}", self.word(), self.name, self.seen.join("; "));
+        // What was seen is of whoever answers there.
+        let line = format!("{:<8} {:<13} {}", self.word(), self.name, in_line(&self.seen.join("; ")));
         let mut lines = vec![line.trim_end().to_owned()];
         // What several places have in common is explained once.
         let codes: BTreeSet<_> = self.findings.iter().map(|finding| finding.code).collect();
         for code in codes {
             let same: Vec<_> = self.findings.iter().filter(|finding| finding.code == code).collect();
             let places = same.iter().map(|Finding { verdict, seen, .. }| (verdict.word(), seen));
-            lines.extend(places.map(|(verdict, seen)| format!("         {verdict}: {seen} [{code}]")));
+            lines.extend(places.map(|(verdict, seen)| format!("         {verdict}: {} [{code}]", in_line(seen))));
             if let Some(Finding { breaks, remedy, .. }) = same.first() {
                 lines.extend([format!("           {breaks}"), format!("           To do: {remedy}")]);
             }

@@ -1,4 +1,4 @@
-//! How long a tool of a tenant may take.
+//! How long a tool of a tenant may take, and what the model hears of one that took longer.
 
 use std::time::Duration;
 
@@ -18,4 +18,11 @@ pub(super) fn timeout(tool: &Tool, deadline: &Deadline) -> Result<Duration, Tool
         return Err(ToolError::failed("timed_out", message));
     }
     Ok(tool.timeout.min(left))
+}
+
+/// What the model hears of a tool that was not done within `timeout`.
+pub(super) fn timed_out(timeout: Duration) -> ToolError {
+    let tenths = timeout.as_millis() / 100;
+    let seconds = Duration::from_millis(u64::try_from(tenths).unwrap_or_default() * 100).as_secs_f32();
+    ToolError::failed("timed_out", format!("The tool did not answer within {seconds} s."))
 }

@@ -13,7 +13,7 @@ use shared::upstream_call;
 
 use super::claims::{CallerClaims, Claims};
 use super::content;
-use super::timeout::timeout;
+use super::timeout::{timed_out, timeout};
 use super::tool_token::ToolTokenSigner;
 use crate::tools::tool_error::ToolError;
 use crate::tools::tool_result::ToolResult;
@@ -83,13 +83,13 @@ impl ToolInvoker {
         let mut token = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| upstream_call::failed("KMS.Sign", "a token that no header takes"))?;
         token.set_sensitive(true);
-        let body = arguments.to_string().into_bytes();
-        let fetch = OutboundRequest::post_json(url, body, timeout(tool, deadline)?, content::LIMIT)
+        let (body, timeout) = (arguments.to_string().into_bytes(), timeout(tool, deadline)?);
+        let fetch = OutboundRequest::post_json(url, body, timeout, content::LIMIT)
             .accepting(content::ACCEPT)
             .header(AUTHORIZATION, token);
         let answer = self.outbound.fetch(fetch).await.map_err(|refused| {
             let why = match refused {
-                OutboundError::TimedOut => "timed_out",
+                OutboundError::TimedOut => return timed_out(timeout),
                 OutboundError::Unreachable | OutboundError::Unresolved => "unreachable",
                 OutboundError::RequestTooLarge | OutboundError::ResponseTooLarge => "too_large",
                 OutboundError::NotAnAddress
@@ -119,7 +119,7 @@ impl ToolInvoker {
         let returned = returned.map_err(|refused| {
             let why = match &refused {
                 InvocationError::Failed(said) => return content::from_function_error(said),
-                InvocationError::TimedOut => "timed_out",
+                InvocationError::TimedOut => return timed_out(timeout),
                 InvocationError::TooLarge => "too_large",
                 InvocationError::Busy => "busy",
                 InvocationError::Unreachable => "unreachable",
