@@ -35,6 +35,16 @@ async fn unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect() {
     }
     let doubled = format!("{}&state=again", connector.authorization_request("skills:read").url);
     assert_eq!(ana.open(&doubled).await.status, 400);
+}
+
+/// What is no text has no meaning.
+#[tokio::test(flavor = "multi_thread")]
+async fn query_that_is_not_utf8_gets_a_page() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
+
     let not_utf8 = format!("{}&scope=%ff", connector.authorization_request_with(&[]).url);
     assert_eq!(ana.open(&not_utf8).await.status, 400);
 }

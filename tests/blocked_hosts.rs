@@ -49,6 +49,37 @@ async fn clients_of_a_blocked_host_neither_connect_nor_register_nor_refresh() {
     assert_eq!(ana.open(&url).await.status, 200);
 }
 
+/// An earlier version took `https://evil.example./`, which is the same host.
+#[tokio::test(flavor = "multi_thread")]
+async fn client_with_a_dot_after_a_blocked_host_is_blocked() {
+    let test_system = TestSystem::new().await;
+    let evil = test_system.connector_at("Acme", &[EVIL]).await;
+    let (ask, code) = evil.approve_directly("skills:read offline_access", "ana@example.com", "acme").await;
+    let tokens = evil.exchange(&ask, &code).await.tokens(&test_system);
+    let refused = test_system
+        .post_json("/oauth/register", &json!({ "client_name": "Acme", "redirect_uris": ["https://evil.example./cb"] }))
+        .await;
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_redirect_uri")));
+    for (table, item) in test_system.system().items().unwrap() {
+        if item["id"]["S"] == evil.client_id.as_str() {
+            let with_dot = item.to_string().replace("https://evil.example/", "https://evil.example./");
+            test_system.put_item(&table, &serde_json::from_str(&with_dot).unwrap()).await;
+        }
+    }
+
+    let refresh = tokens.refresh.unwrap();
+    let refreshed = evil.refresh(&refresh).await.tokens(&test_system);
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
+    for uri in [None, Some("https://evil.example./callback"), Some(EVIL)] {
+        let page = ana.open(&evil.authorization_request_with(&[("redirect_uri", uri)]).url).await;
+        assert_eq!((page.status, page.header("location")), (400, None), "{uri:?}: {page:?}");
+    }
+    block(&test_system, "evil.example").await;
+    let answer = evil.refresh(refreshed.refresh.as_ref().unwrap()).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_client")), "{answer:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn document_of_a_blocked_host_is_not_fetched_and_one_that_names_it_not_stored() {
     let documents = MetadataDocumentHost::serve().await;

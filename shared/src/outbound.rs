@@ -78,6 +78,9 @@ pub enum OutboundError {
     /// It took too long.
     #[error("it did not answer in time")]
     TimedOut,
+    /// Nobody took a connection within [`Outbound::CONNECT_TIMEOUT`].
+    #[error("it took no connection in time")]
+    ConnectTimedOut,
     /// We would have sent too much.
     #[error("the request is too large")]
     RequestTooLarge,
@@ -90,7 +93,7 @@ impl Outbound {
     /// The largest body that is sent, in bytes.
     pub const REQUEST_LIMIT: usize = 1024 * 1024;
     /// How long a connection may take, TLS included.
-    const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
     /// With the origins that the setting of this name allows. Certificates are read at the first request.
     ///
@@ -282,7 +285,11 @@ fn outbound_error(error: reqwest::Error) -> OutboundError {
         source = cause.source();
     }
     tracing::warn!(reason = said.join(": "), "an outbound request failed");
-    if error.is_timeout() { OutboundError::TimedOut } else { OutboundError::Unreachable }
+    match (error.is_timeout(), error.is_connect()) {
+        (true, true) => OutboundError::ConnectTimedOut,
+        (true, false) => OutboundError::TimedOut,
+        (false, _) => OutboundError::Unreachable,
+    }
 }
 
 /// The canonical form of an origin of http or https, if `text` is one: scheme, host and port, without a slash at its end.
@@ -546,7 +553,10 @@ mod tests {
 
         let first = ask().await.unwrap_err();
 
-        assert!(matches!(first, OutboundError::Unreachable | OutboundError::TimedOut), "{first:?}");
+        assert!(
+            matches!(first, OutboundError::Unreachable | OutboundError::ConnectTimedOut | OutboundError::TimedOut),
+            "{first:?}"
+        );
         assert_eq!(ASKED.load(Ordering::SeqCst), 1, "what was checked is what is connected to");
         assert_eq!(ask().await.unwrap_err(), OutboundError::SpecialUse, "and each connection is checked anew");
         let reached = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;

@@ -16,6 +16,7 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
 use crate::agreed_numbers::AgreedNumbers;
+use crate::budget_usage::UsageRows;
 use crate::confirmation::Confirmation;
 use crate::connection_row::{ConnectionRow, name_and_host, name_and_hosts};
 use crate::error::AdminError;
@@ -24,7 +25,6 @@ use crate::notice::{EndedMany, Notice, Whose};
 use crate::page_request::PageRequest;
 use crate::revoke::Revoker;
 use crate::tenant_admin::TenantAdmin;
-use crate::usage::UsageRows;
 use crate::{Admin, cursor};
 
 #[derive(Template)]

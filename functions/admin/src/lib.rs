@@ -12,6 +12,7 @@ mod activity;
 mod agreed_numbers;
 mod api;
 mod api_keys;
+mod budget_usage;
 mod confirmation;
 mod connection_row;
 mod connections;
@@ -34,7 +35,6 @@ mod permissions;
 mod revoke;
 mod route;
 mod tenant_admin;
-mod usage;
 
 use std::borrow::Cow;
 

@@ -9,6 +9,7 @@ use shared::oauth::grant_id::GrantId;
 use shared::store::connections::{ConnectionFilter, Cursor};
 
 use crate::agreed_numbers::AgreedNumbers;
+use crate::budget_usage::UsageRows;
 use crate::confirmation::Confirmation;
 use crate::connection_row::{ConnectionRow, name_and_host};
 use crate::error::AdminError;
@@ -16,7 +17,6 @@ use crate::nav_bar::NavBar;
 use crate::notice::{EndedMany, Notice, Whose};
 use crate::page_request::PageRequest;
 use crate::revoke::Revoker;
-use crate::usage::UsageRows;
 use crate::{Admin, cursor};
 
 #[derive(Template)]

@@ -25,7 +25,7 @@ use crate::consent_form_error::{ConsentFormError, Focus};
 use crate::redirect_target::RedirectTarget;
 use crate::rejected_form::RejectedForm;
 use crate::request::{self, AuthorizationRequest};
-use crate::scope_choice::{Group, ScopeChoice, field, field_in, field_of_more, in_words, words};
+use crate::scope_fields::{Group, ScopeChoice, field, field_in, field_of_more, in_words, words};
 
 /// Everything that the page shows.
 pub(crate) struct Consent<'a> {

@@ -12,7 +12,7 @@ use crate::confirmation::Confirmation;
 use crate::consent::Consent;
 use crate::consent_form_error::ConsentFormError;
 use crate::rejected_form;
-use crate::scope_choice::{field, field_in, field_of_more};
+use crate::scope_fields::{field, field_in, field_of_more};
 
 /// The decision of the person.
 pub(crate) enum Decision<'a> {

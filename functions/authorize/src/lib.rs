@@ -21,7 +21,7 @@ mod recent_approval;
 mod redirect_target;
 mod rejected_form;
 mod request;
-mod scope_choice;
+mod scope_fields;
 
 use http::Method;
 use shared::clock::{Clock, Timestamp};

@@ -41,7 +41,9 @@ impl RedirectTarget {
                 let known = registered.iter().any(|registered| registered.matches(&requested));
                 if known { requested } else { return Err(ErrorPage::UnregisteredRedirectUri) }
             }
-            (None, [only]) if !only.is_loopback() => only.clone(),
+            (None, [only]) if !only.is_loopback() => {
+                RedirectUri::parse(only.as_str()).map_err(ErrorPage::UnusableRedirectUri)?
+            }
             (None, _) => return Err(ErrorPage::MissingRedirectUri),
         };
         let state = parameters.value("state").map(str::to_owned);

@@ -61,8 +61,8 @@ impl SignInMethods {
     const FRESH: Duration = Duration::from_mins(5);
     /// The same before a redirect to a provider. It is not zero, so that repeated redirects make one request.
     const FRESH_FOR_REDIRECT: Duration = Duration::from_secs(5);
-    /// How long Supabase is not asked again after it has failed to say: anybody can open the page.
-    const PAUSE: Duration = Duration::from_secs(1);
+    /// How long after a request that failed there is no other: anybody can open the page. Longer than a request may take.
+    const PAUSE: Duration = Duration::from_secs(3);
 
     /// The methods of the project. If Supabase does not answer, the last known methods, or e-mail: a page that may
     /// work is better than none.

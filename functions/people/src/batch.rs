@@ -21,8 +21,6 @@ pub(crate) struct Answers {
     pub(crate) banned: Vec<PersonId>,
     pub(crate) deleted: Vec<PersonId>,
     pub(crate) active: usize,
-    /// Of how many it did not say, or was not asked any more.
-    pub(crate) unknown: usize,
     /// Its last failure.
     pub(crate) failure: Option<UpstreamError>,
 }
@@ -43,11 +41,11 @@ pub(crate) fn of(mut people: Vec<PersonId>, now: Timestamp) -> Vec<PersonId> {
 /// What Supabase says about each of `batch`. One failure keeps nobody else from being asked about, [`MAX_ERRORS`] in a row do. The next
 /// run asks again about those who are left.
 pub(crate) async fn ask(supabase: &Supabase, batch: &[PersonId], now: Timestamp) -> Answers {
-    let (mut answers, mut in_a_row) = (Answers { unknown: batch.len(), ..Answers::default() }, 0);
+    let (mut answers, mut in_a_row) = (Answers::default(), 0);
     for person in batch {
         match Account::fetch(supabase, person, now).await {
             Ok(account) => {
-                (in_a_row, answers.unknown) = (0, answers.unknown - 1);
+                in_a_row = 0;
                 match account {
                     Account::Active => answers.active += 1,
                     Account::Banned => answers.banned.push(person.clone()),

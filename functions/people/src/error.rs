@@ -8,10 +8,10 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub(crate) enum PeopleError {
     #[error(
-        "Supabase says of {deleted} of {asked} people that they are deleted, which nobody believes: nobody's connections were ended \
+        "Supabase says of {deleted} of {answered} people that they are deleted, which nobody believes: nobody's connections were ended \
          for it. Is SUPABASE_URL the project of these people, and was it restored?"
     )]
-    Implausible { deleted: usize, asked: usize },
+    Implausible { deleted: usize, answered: usize },
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
     #[error(transparent)]

@@ -62,19 +62,14 @@ impl People {
         seen.extend(self.keys.makers_since(since).await?);
         let batch = batch::of(seen, now);
         let answers = Box::pin(batch::ask(&self.supabase, &batch, now)).await;
-        let Answers { banned, deleted, active, unknown, failure } = answers;
-        tracing::info!(
-            people = batch.len(),
-            active,
-            banned = banned.len(),
-            deleted = deleted.len(),
-            unknown,
-            "people checked"
-        );
+        let Answers { banned, deleted, active, failure } = answers;
+        let answered = active + banned.len() + deleted.len();
+        let (people, unknown) = (batch.len(), batch.len() - answered);
+        tracing::info!(people, active, banned = banned.len(), deleted = deleted.len(), unknown, "people checked");
         // Of another project, or of one that was restored to an earlier day, nobody would be known, and bans would be those of then.
         let implausible = deleted.len() > 3 && deleted.len() > active + banned.len();
         if implausible {
-            return Err(PeopleError::Implausible { deleted: deleted.len(), asked: batch.len() - unknown });
+            return Err(PeopleError::Implausible { deleted: deleted.len(), answered });
         }
         for person in &banned {
             Box::pin(self.end(person, RevocationReason::PersonBanned, now)).await?;

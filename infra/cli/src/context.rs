@@ -9,7 +9,7 @@ use shared::environment::Environment;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
 use shared::telemetry::audit::{Event, Recorder};
-use shared::telemetry::terminal::printable;
+use shared::telemetry::terminal::{in_line, printable};
 use supabase_users::person_selector::PersonSelector;
 
 use crate::audit_log::{AuditLog, AuditWriteError};
@@ -144,7 +144,7 @@ impl Context {
     /// How far it is, on a terminal: one line that is written over.
     pub(crate) fn progress(&self, text: &str) {
         if self.on_terminal {
-            let _ = write!(io::stderr(), "\r\u{1b}[K{}", printable(text));
+            let _ = write!(io::stderr(), "\r\u{1b}[K{}", in_line(text));
         }
     }
 

@@ -107,9 +107,9 @@ mod tests {
         assert_eq!(told(&line), "11:29:00  mcp        POST /api/mcp/server  401  1.2 ms  no \"token\"");
         let line = json!({
             "timestamp": "2026-11-29T11:29:00Z", "target": "request", "function": "wellknown", "method": "GET",
-            "path": "/a\u{1b}[2J", "status": 200, "microseconds": 99, "reason": "",
+            "path": "/a\u{1b}[2J\n\u{202e}", "status": 200, "microseconds": 99, "reason": "",
         });
-        assert_eq!(told(&line), "11:29:00  wellknown  GET /a\\u{1b}[2J  200  0.0 ms");
+        assert_eq!(told(&line), "11:29:00  wellknown  GET /a\\u001b[2J\\u000a\\u202e  200  0.0 ms");
     }
 
     #[test]

@@ -52,7 +52,10 @@ fn advice(error: OutboundError, url: &str) -> String {
         OutboundError::Insecure | OutboundError::Port | OutboundError::SpecialUse => {
             format!(". If it is yours, start with --outbound-allow {origin}")
         }
-        OutboundError::Unreachable | OutboundError::Unresolved | OutboundError::TimedOut => {
+        OutboundError::Unreachable
+        | OutboundError::Unresolved
+        | OutboundError::ConnectTimedOut
+        | OutboundError::TimedOut => {
             format!(". Is it running at {origin}?")
         }
         _ => String::new(),

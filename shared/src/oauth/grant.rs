@@ -433,14 +433,14 @@ impl Grant {
 
     /// Whether whoever has the access token of `generation`, which expires at `expires`, may end this grant. A pair that was superseded
     /// ends nothing: perhaps its holder is a thief. That is known of a generation until its access tokens have expired and the family
-    /// rotates again. So of what has expired, only the current pair ends it and the one that it replaced.
+    /// rotates again. So of what has expired, only the current pair ends it, the one that it replaced, and what is newer than a
+    /// restored table knows.
     #[must_use]
     pub fn may_be_ended_by(&self, generation: u32, expires: Timestamp, now: Timestamp) -> bool {
         let GrantState::Active(Active { family: Some(family), .. }) = &self.state else { return true };
-        let is_recent = || {
-            generation == family.generation || family.previous.is_some_and(|previous| previous.generation == generation)
-        };
-        !family.superseded.contains(generation) && (now < expires || is_recent())
+        let previous = family.previous.map(|previous| previous.generation);
+        let is_recent = generation >= family.generation || previous == Some(generation);
+        !self.has_superseded(generation) && (now < expires || is_recent)
     }
 
     /// Whether `client` proves itself by as much as it did when it exchanged the code.

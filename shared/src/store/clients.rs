@@ -50,7 +50,7 @@ use crate::oauth::blocked_hosts::BlockedHosts;
 use crate::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentAuthentication, DocumentFetch};
 use crate::oauth::client_keys::{CachedJwks, ClientKeys, KeySource, RemoteJwks};
 use crate::oauth::grant::ABSOLUTE_LIFETIME;
-use crate::oauth::redirect_uri::RedirectUri;
+use crate::oauth::redirect_uri::{RedirectUri, RedirectUriError};
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
@@ -626,8 +626,11 @@ fn read(item: &Item) -> Option<Client> {
         });
     }
     let stored = item.texts("redirect_uris")?.into_iter().map(RedirectUri::from_stored).collect::<Option<Vec<_>>>()?;
-    // What an earlier version took, and is refused now, was not registered.
-    let redirect_uris = stored.iter().filter_map(|stored| RedirectUri::parse(stored.as_str()).ok()).collect();
+    // What an earlier version took, and is refused now, was not registered. But a host is blocked by its other name too.
+    let counts = |stored: &RedirectUri| {
+        matches!(RedirectUri::parse(stored.as_str()), Ok(_) | Err(RedirectUriError::TrailingDot))
+    };
+    let redirect_uris = stored.into_iter().filter(counts).collect();
     let kind = match item.text("kind")? {
         "registered" => ClientKind::Registered { expires: item.time("expires")? },
         CONFIDENTIAL => ClientKind::Confidential { secrets: read_secrets(item)? },

@@ -11,7 +11,7 @@
 //! | [`audit`] | the events that say what was decided, and about whom |
 //! | `request_log` | the one line of each request |
 //! | [`log`] | the form of log lines |
-//! | [`terminal`] | what others chose, as a terminal may show it |
+//! | [`terminal`] | what others chose, as the terminals of `amble` and of the local system may show it |
 
 pub mod audit;
 pub mod log;

@@ -75,7 +75,7 @@ impl DocumentError {
     /// How long the address is not asked again. A host that is busy soon has time; what is wrong is not set right as soon.
     pub(super) fn back_off(self) -> Duration {
         match self {
-            Self::Outbound(OutboundError::TimedOut) => Duration::from_secs(30),
+            Self::Outbound(OutboundError::TimedOut | OutboundError::ConnectTimedOut) => Duration::from_secs(30),
             Self::Status(status) if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
                 Duration::from_secs(30)
             }

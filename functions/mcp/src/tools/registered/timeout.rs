@@ -22,7 +22,6 @@ pub(super) fn timeout(tool: &Tool, deadline: &Deadline) -> Result<Duration, Tool
 
 /// What the model hears of a tool that was not done within `timeout`.
 pub(super) fn timed_out(timeout: Duration) -> ToolError {
-    let tenths = timeout.as_millis() / 100;
-    let seconds = Duration::from_millis(u64::try_from(tenths).unwrap_or_default() * 100).as_secs_f32();
+    let seconds = (timeout.as_secs_f64() * 10.0).floor() / 10.0;
     ToolError::failed("timed_out", format!("The tool did not answer within {seconds} s."))
 }

@@ -90,7 +90,9 @@ impl ToolInvoker {
         let answer = self.outbound.fetch(fetch).await.map_err(|refused| {
             let why = match refused {
                 OutboundError::TimedOut => return timed_out(timeout),
-                OutboundError::Unreachable | OutboundError::Unresolved => "unreachable",
+                OutboundError::ConnectTimedOut | OutboundError::Unreachable | OutboundError::Unresolved => {
+                    "unreachable"
+                }
                 OutboundError::RequestTooLarge | OutboundError::ResponseTooLarge => "too_large",
                 OutboundError::NotAnAddress
                 | OutboundError::Insecure
