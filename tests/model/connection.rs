@@ -99,8 +99,11 @@ impl Connection {
                 let (generation, expires) = (access.generation, access.expires);
                 (access.text.clone(), Token::Access { generation, expires, scope, allows })
             }
-            Operation::RevokeRefresh => (self.refresh_token(request.sender)?.0, Token::ToRevoke),
-            Operation::RevokeAccess => (self.access_token(request.sender)?.text.clone(), Token::ToRevoke),
+            Operation::RevokeRefresh => (self.refresh_token(request.sender)?.0, Token::ToRevoke { access: None }),
+            Operation::RevokeAccess => {
+                let access = self.access_token(request.sender)?;
+                (access.text.clone(), Token::ToRevoke { access: Some((access.generation, access.expires)) })
+            }
         };
         let as_client = !matches!(request.sender, Sender::Thief { impersonation: Impersonation::Another, .. });
         Some(PreparedRequest { request, text, presented: PresentedToken { token, as_client } })

@@ -72,8 +72,10 @@ pub(crate) enum Token {
         /// Whether the token has it.
         allows: bool,
     },
-    /// A token for the revocation endpoint.
-    ToRevoke,
+    /// A token for the revocation endpoint: of an access token, its generation and when it expires.
+    ToRevoke {
+        access: Option<(u32, i64)>,
+    },
 }
 
 /// What must be answered.
@@ -122,8 +124,10 @@ impl GrantModel {
             Token::Access { generation, expires, scope, allows } => {
                 self.call(generation, expires, carried, |role| allows && scope.is_none_or(|it| role.allows(it)), now)
             }
-            Token::ToRevoke if presented.as_client => (ExpectedResponse::Revoked, self.end("revoked")),
-            Token::ToRevoke => (ExpectedResponse::Revoked, Vec::new()),
+            Token::ToRevoke { access } => {
+                let ends = presented.as_client && access.is_none_or(|access| self.is_ended_by(access, now));
+                (ExpectedResponse::Revoked, if ends { self.end("revoked") } else { Vec::new() })
+            }
         }
     }
 
@@ -254,6 +258,13 @@ impl GrantModel {
         let (generation, expires_in) = (after.generation, HOUR.min(self.expires(&after) - now));
         self.state = ExpectedState::Active(after);
         (ExpectedResponse::Tokens { generation, permissions, told: named, stays: true, expires_in }, told)
+    }
+
+    /// By an access token: none of a superseded pair, and of what has expired only of the last two pairs.
+    fn is_ended_by(&self, (generation, expires): (u32, i64), now: i64) -> bool {
+        let ExpectedState::Active(active) = &self.state else { return true };
+        let is_of_the_last_two = generation == active.generation || generation == active.previous;
+        !active.superseded.contains(&generation) && (now < expires || is_of_the_last_two)
     }
 
     fn call(

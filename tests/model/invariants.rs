@@ -95,7 +95,7 @@ impl Invariants {
         let let_in = match token {
             Token::Code { .. } | Token::Refresh { .. } => status == 200,
             Token::Access { .. } => status == 200 || status == 403,
-            Token::ToRevoke => false,
+            Token::ToRevoke { .. } => false,
         };
         match self.over {
             Some(why) if let_in => Err(format!("let in although {why}: {token:?} is answered by {status}")),
@@ -172,7 +172,9 @@ impl Invariants {
             (Token::Access { generation, .. }, ExpectedResponse::Authorized | ExpectedResponse::Forbidden) => {
                 self.seen = self.seen.max(*generation);
             }
-            (Token::ToRevoke, ExpectedResponse::Revoked) if presented.as_client => {
+            (Token::ToRevoke { access }, ExpectedResponse::Revoked)
+                if presented.as_client && access.is_none_or(|access| self.is_given_back_by(access, *now)) =>
+            {
                 self.over = Some("it was given back");
             }
             _ => {}
@@ -199,6 +201,13 @@ impl Invariants {
             Sender::Thief { impersonation: Impersonation::Client, .. } => false,
         };
         self.excused |= !harmless || self.client_showed_code > 1;
+    }
+
+    /// An access token gives all of it back, but for one of a pair that was superseded, and one that expired before the last turn but one.
+    fn is_given_back_by(&self, (generation, expires): (u32, i64), now: i64) -> bool {
+        let current = u32::try_from(self.made.len()).expect("small");
+        let is_late = generation != current && self.made.last().is_none_or(|newest| !newest.from.contains(&generation));
+        !self.superseded.contains(&generation) && (now < expires || !is_late)
     }
 
     /// Whether the refresh token of `generation` was replaced: and neither within the last minute, nor by a pair of which nothing was
