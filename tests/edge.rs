@@ -1,14 +1,11 @@
 //! The edge before API Gateway (`infra/edge`): a request that came around it is refused once the deployment is closed, and what it says of
 //! an address counts only with its secret.
 
-use std::fmt::Write;
-
 use local::Options;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use test_system::TestSystem;
 use test_system::person::{Form, Person};
 use test_system::recorded_calls::{AwsAction, RecordedCalls};
+use test_system::{TestSystem, edge_digest};
 
 const SECRET: &str = "not-a-real-secret-of-the-edge-at-present";
 const NEXT: &str = "not-a-real-secret-of-the-edge-tomorrow";
@@ -17,16 +14,9 @@ const VIEWER: &str = "cloudfront-viewer-address";
 /// What the sign-in page reads of Supabase.
 const SETTINGS: &str = "/auth/v1/settings";
 
-fn hex(secret: &str) -> String {
-    Sha256::digest(secret).iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
-}
-
 /// A deployment behind CloudFront, while one secret replaces the other.
 fn behind_the_edge(options: &mut Options, only: &str) {
-    let digests = format!("{},{}", hex(SECRET), hex(NEXT));
+    let digests = format!("{},{}", edge_digest(SECRET), edge_digest(NEXT));
     for (name, value) in [("EdgeSecretDigests", digests.as_str()), ("EdgeOnly", only), ("ClientAddress", "cloudfront")]
     {
         options.parameters.insert(name.to_owned(), value.to_owned());
@@ -49,7 +39,7 @@ async fn request_around_a_closed_edge_is_refused() {
         let request = test_system.http().request(method, test_system.at(path)).header(VIEWER, "198.51.100.7:1");
         test_system.send(secret.map_or(request.try_clone().unwrap(), |secret| request.header(VERIFY, secret))).await
     };
-    let digest = hex(SECRET);
+    let digest = edge_digest(SECRET);
     let around = [None, Some("not-a-real-secret-of-anybody"), Some(digest.as_str())];
     calls.clear();
 

@@ -1,10 +1,15 @@
 //! Beside a product: the MCP server on another host than the issuer, and the console and the sign-in page at other paths.
 
 use serde_json::json;
+use test_system::certificate_authority::certify;
 use test_system::person::Form;
+use test_system::placement::nginx::{self, Nginx};
 use test_system::{TestSystem, claims};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 const ANA: &str = "ana@example.com";
+const DOCUMENT: &str = include_str!("../docs/placing.md");
 /// On the product's host, which passes that one path on.
 const RESOURCE: &str = "https://app.example.com/api/mcp/server";
 
@@ -207,4 +212,128 @@ async fn sign_in_page_of_the_product_may_be_on_the_same_host() {
     let test_system = with_parameters(&[("Issuer", "https://connect.example.com"), ("LoginUrl", login)]).await;
     let answer = test_system.get("/admin").await;
     assert_eq!((answer.status, answer.location()), (303, format!("{login}?next=/admin").as_str()));
+}
+
+/// What `docs/placing.md` has nginx pass on: our paths, at the API's own paths and host, by a connection that is proven, with what proves
+/// the proxy in place of what a client sends under that name.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx: tests/run placed"]
+async fn nginx_passes_on_what_the_documents_say() {
+    // Fails only when it is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let authority = std::env::temp_dir().join(format!("amble-nginx-authority-{}.pem", std::process::id()));
+    let tls = certify(nginx::API, &authority);
+    let api = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = api.local_addr().unwrap();
+    let (heads, mut received) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = api.accept().await {
+            let Ok(mut stream) = tls.accept(stream).await else { continue };
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.unwrap_or(0) > 0 {}
+            // Whoever does not trust the certificate sends nothing.
+            if head.is_empty() {
+                continue;
+            }
+            heads.send(String::from_utf8(head).unwrap().to_lowercase()).unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    let mut proxy = Nginx::reserve();
+    proxy.start_over_tls(address, &authority);
+    let get = async |origin: String, path: &str| {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.get(format!("{origin}{path}")).header("x-origin-verify", "of-a-stranger");
+        request.header("x-forwarded-for", "192.0.2.1").send().await.unwrap().status().as_u16()
+    };
+    for (path, passed_on) in [
+        ("/api/mcp/server", "/api/mcp/server"),
+        ("/api/mcp/server/acme", "/api/mcp/server/acme"),
+        ("/oauth/authorize?state=a%20b+c", "/oauth/authorize?state=a%20b+c"),
+        (
+            "/.well-known/oauth-protected-resource/api/mcp/server",
+            "/.well-known/oauth-protected-resource/api/mcp/server",
+        ),
+        ("/tools/.well-known/jwks.json", "/tools/.well-known/jwks.json"),
+        ("/hooks/membership", "/hooks/membership"),
+        ("/connect/admin", "/admin"),
+        ("/connect/admin/acme/keys?after=a%2Fb", "/admin/acme/keys?after=a%2Fb"),
+        ("/connect/auth/login?next=%2fconnect%2fadmin", "/auth/login?next=%2fconnect%2fadmin"),
+    ] {
+        assert_eq!(get(proxy.origin(), path).await, 204, "{path}");
+
+        let head = received.recv().await.unwrap();
+        let of = |name: &str| head.lines().filter_map(|line| line.strip_prefix(name)).collect::<Vec<_>>();
+        assert_eq!(head.lines().next().unwrap(), format!("get {} http/1.1", passed_on.to_lowercase()));
+        assert_eq!(of("host: "), [nginx::API]);
+        assert_eq!(of("x-origin-verify: "), [nginx::SECRET]);
+        assert_eq!(of("x-forwarded-for: "), ["192.0.2.1, 127.0.0.1"]);
+    }
+    for path in
+        ["/", "/admin", "/auth/login", "/connect/administration", "/oauth/other", "/.well-known/openid-configuration"]
+    {
+        assert!([200, 404].contains(&get(proxy.origin(), path).await), "{path}");
+    }
+    // Somebody else at the API's address.
+    let _ = certify(nginx::API, &authority);
+    let mut other = Nginx::reserve();
+    other.start_over_tls(address, &authority);
+    assert_eq!(get(other.origin(), "/api/mcp/server").await, 502);
+    assert!(received.try_recv().is_err(), "nothing was sent to the product, or to somebody else");
+    std::fs::remove_file(authority).unwrap();
+}
+
+/// The path patterns that `docs/placing.md` gives CloudFront lead to every route of ours, and to no path of the product.
+#[tokio::test(flavor = "multi_thread")]
+async fn cloudfront_behaviors_lead_to_every_route_and_to_nothing_else() {
+    let section = DOCUMENT.split("## Put CloudFront in front").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.trim().strip_prefix("| `")?.split('`').next());
+    let patterns: Vec<_> = rows.filter(|pattern| pattern.starts_with('/')).collect();
+    let matches = |path: &str| {
+        patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(beginning) => path.starts_with(beginning),
+            None => path == *pattern,
+        })
+    };
+    let test_system = TestSystem::new().await;
+    for route in test_system.system().routes().into_keys() {
+        let path = route.split_once(' ').unwrap().1;
+        let moved = ["/admin", "/auth"].into_iter().find(|prefix| path.starts_with(prefix));
+        let public = if moved.is_some() { format!("/connect{path}") } else { path.to_owned() };
+        assert!(matches(&public), "{public}: {patterns:?}");
+    }
+    for path in [
+        "/",
+        "/admin",
+        "/auth/login",
+        "/connect",
+        "/.well-known/apple-app-site-association",
+        "/api/mcp",
+        "/hooks/other",
+    ] {
+        assert!(!matches(path), "{path}: {patterns:?}");
+    }
+}
+
+/// The function that `docs/placing.md` gives CloudFront moves the two prefixes and nothing else.
+#[test]
+#[ignore = "needs Node, which tests/run clients has"]
+fn cloudfront_function_moves_the_two_prefixes() {
+    let paths = [
+        ("/connect/admin", "/admin"),
+        ("/connect/admin/acme/keys", "/admin/acme/keys"),
+        ("/connect/auth/login/code", "/auth/login/code"),
+        ("/connect/administration", "/connect/administration"),
+        ("/x/connect/admin", "/x/connect/admin"),
+        ("/api/mcp/server/acme", "/api/mcp/server/acme"),
+    ];
+    let function = DOCUMENT.split("   function handler").nth(1).unwrap().split("```").next().unwrap();
+    let asked = serde_json::to_string(&paths.map(|(path, _)| path)).unwrap();
+    let script = format!(
+        "function handler{function}; console.log(JSON.stringify({asked}.map((uri) => handler({{ request: {{ uri }} }}).uri)))"
+    );
+    let output = std::process::Command::new("node").args(["-e", &script]).output().unwrap();
+    let moved: Vec<String> = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    assert_eq!(moved, paths.map(|(_, moved)| moved));
 }

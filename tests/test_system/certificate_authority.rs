@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -47,6 +47,8 @@ pub fn certify_with_authority(name: &str) -> (TlsAcceptor, String) {
 fn issue(name: &str, end: i64) -> (TlsAcceptor, String) {
     let mut parameters = CertificateParams::default();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Of the same name as what it certifies, OpenSSL would take that for self-signed.
+    parameters.distinguished_name.push(DnType::CommonName, "an authority of a test");
     let issuer = CertifiedIssuer::self_signed(parameters, new_key()).expect("an authority");
 
     let key = new_key();

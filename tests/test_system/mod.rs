@@ -21,6 +21,7 @@ pub mod supabase_project;
 mod table_faults;
 pub mod tunnel;
 
+use std::fmt::Write;
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -652,6 +653,18 @@ impl Drop for TestSystem {
 fn tables_elsewhere() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "it is of whoever runs the tests")]
     std::env::var("TABLES_URL").ok()
+}
+
+/// A secret of the edge, as `EdgeSecretDigests` has it.
+///
+/// # Panics
+/// Never in practice.
+#[must_use]
+pub fn edge_digest(secret: &str) -> String {
+    Sha256::digest(secret).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("text takes text");
+        text
+    })
 }
 
 /// Header and claims of a JWT, unverified.

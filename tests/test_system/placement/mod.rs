@@ -10,7 +10,7 @@
 //! tests say it. An answer of ours that leads to the product's own `/admin` or `/auth` ends its test.
 
 mod next;
-mod nginx;
+pub mod nginx;
 
 use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
@@ -19,6 +19,7 @@ use local::{Options, front};
 use reqwest::{Method, RequestBuilder};
 use shared::http::public_paths::PublicPaths;
 
+use crate::edge_digest;
 use crate::tunnel::Tunnel;
 use nginx::Nginx;
 
@@ -77,14 +78,16 @@ impl Front {
         for (name, path) in [("AdminPath", ADMIN), ("AuthPath", AUTH)] {
             options.parameters.insert(name.to_owned(), path.to_owned());
         }
-        // A test that sets who says where a request comes from says it itself, in place of a proxy.
-        let speaks_for_proxy = options.parameters.contains_key("ClientAddress");
+        // A test that sets who says where a request comes from, or who proves what, does that itself in place of a proxy.
+        let of_proxy = ["ClientAddress", "EdgeSecretDigests"];
+        let speaks_for_proxy = of_proxy.into_iter().any(|name| options.parameters.contains_key(name));
         let (front, origin, client_address) = match placement {
             Placement::Moved => return Self::Moved,
             _ if speaks_for_proxy => return Self::Moved,
             Placement::Nginx => {
                 let nginx = Nginx::reserve();
                 let origin = nginx.origin();
+                options.parameters.insert("EdgeSecretDigests".to_owned(), edge_digest(nginx::SECRET));
                 (Self::Nginx(nginx), origin, "forwarded")
             }
             Placement::Next => (Self::Next, next::origin(), "unknown"),

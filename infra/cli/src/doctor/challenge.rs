@@ -13,7 +13,7 @@ const RENAMED_HEADER: &str = "x-amzn-remapped-www-authenticate";
 const SPARE_HEADER: &str = "x-challenge";
 
 const MAPPING: &str = "Keep the responseParameters of the route in template.yaml, which map X-Challenge back onto WWW-Authenticate for 401 and 403.";
-const FRONT: &str = "Look at what stands in front of the function: a firewall, a bot filter, an authorizer, a CDN.";
+const FRONT: &str = "Look at what stands in front of the function: a firewall, a bot filter, an authorizer, a CDN, a proxy that sends another Host than the API's.";
 
 /// What the challenge told.
 pub(crate) struct Challenged {
@@ -143,7 +143,8 @@ fn judge(check: &mut Check, target: &Target, response: &ProbeResponse) {
             "challenge_elsewhere",
             format!("resource_metadata is {address}, not {}", target.inserted()),
             "Claude reads the document of something else, whose resource is not the URL that was pasted.",
-            "Paste the URL as the deployment knows itself, or set the parameter Issuer to its origin and deploy again.",
+            "Paste the URL as the deployment knows itself. Or set ResourceUrl to the pasted one, if its host passes on that path alone, or \
+             Issuer to its origin, and deploy again.",
         ),
         None => check.broken(
             "challenge_without_metadata",

@@ -273,7 +273,7 @@ impl Connection<'_> {
                     "token_for_another",
                     format!("{name} of the access token is {found}, not {expected}"),
                     "The MCP server refuses the token.",
-                    "Set the parameter Issuer to the one origin of the deployment, and deploy again.",
+                    "Set Issuer to the origin of the deployment, and ResourceUrl to the URL that people paste if it is on another host.",
                 );
             }
         }

@@ -1,4 +1,5 @@
-//! The console, where people find it (`AdminPath`): the proxy in front leads there, or another product's page is in its place.
+//! The console and the sign-in page, where people find them (`AdminPath`, `AuthPath`): the proxy in front leads there, or another
+//! product's page is in their place.
 
 use url::Url;
 
@@ -15,14 +16,29 @@ pub(crate) async fn check(probe: &Probe, issuer_origin: String, admin_path: &str
         let next = url.query_pairs().find(|(name, _)| name == "next").map(|(_, next)| next.into_owned());
         next.is_some_and(|next| next == admin_path || next == address)
     };
-    match sign_in.filter(|_| response.is_redirect()).filter(comes_back) {
-        Some(sign_in) => check.observed(format!("{admin_path}, behind the sign-in page at {}", sign_in.path())),
-        None => check.broken(
+    let Some(sign_in) = sign_in.filter(|_| response.is_redirect()).filter(comes_back) else {
+        check.broken(
             "console_elsewhere",
             response.summary(),
             "People do not find their connections, and nobody ends one: every link of ours leads to this page.",
             "Have the proxy in front pass AdminPath and what is below it on to /admin of the API (docs/placing.md).",
-        ),
+        );
+        return check;
+    };
+    check.observed(format!("{admin_path}, behind the sign-in page at {}", sign_in.path()));
+    // A page of the product's own (`LoginUrl`) may lead on, and is the product's to look at.
+    let is_here = sign_in.origin().ascii_serialization() == issuer_origin;
+    if is_here
+        && let Some(page) = probe.get(&mut check, sign_in.as_str()).await
+        && page.status != 200
+        && !page.is_redirect()
+    {
+        check.broken(
+            "sign_in_elsewhere",
+            page.summary(),
+            "Nobody can sign in, so nobody can approve a connection.",
+            "Have the proxy in front pass what is below AuthPath on to /auth of the API (docs/placing.md), or correct LoginUrl.",
+        );
     }
     check
 }

@@ -62,7 +62,8 @@ pub(crate) async fn resource(probe: &Probe, target: &Target, arrived: bool) -> (
             "resource_differs",
             format!("resource is {}, and the URL that people paste is {}", quoted(other), target.url),
             "Claude cannot connect: it compares the two, and every token would be for something else.",
-            "Paste the URL exactly as the document names it, or set the parameter Issuer to its origin and deploy again.",
+            "Paste the URL exactly as the document names it. Or set ResourceUrl to the pasted one, if its host passes on that path alone, or \
+             Issuer to its origin, and deploy again.",
         ),
     }
     let scopes = texts(&document, "scopes_supported");
