@@ -112,6 +112,20 @@ async fn watched_functions_answer_their_events() {
     });
 }
 
+/// One function by itself, with its own dotenv file.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs cargo-lambda, and compiles a function: tests/run watch"]
+async fn watched_function_answers_its_events_by_itself() {
+    let folder = EnvDir::new();
+    let _test_system = folder.start_test_system().await;
+    let env_file = folder.0.join("token.env");
+    let cargo_lambda = CargoLambda::start(&["--bin", "token", "--env-file", env_file.to_str().unwrap()]);
+    let all = by_function();
+    let (function, events) = all.iter().find(|(function, _)| function == "token").unwrap();
+
+    tokio::task::block_in_place(|| cargo_lambda.assert_events_are_answered(function, events));
+}
+
 /// Each program, started by something else with its own dotenv file alone, as a debugger does it, takes its events from
 /// cargo-lambda.
 #[tokio::test(flavor = "multi_thread")]
