@@ -6,8 +6,11 @@ use url::Url;
 use super::finding::Check;
 use super::probe::Probe;
 
-/// It sends whoever is not signed in to the sign-in page, from which they come back to it.
-pub(crate) async fn check(probe: &Probe, issuer_origin: String, admin_path: &str) -> Check {
+/// What each form of our own pages has, and no page of another product's.
+const OF_OUR_FORMS: &str = "name=\"confirmation\"";
+
+/// It sends whoever is not signed in to the sign-in page, from which they come back to it. That is looked at where it is ours.
+pub(crate) async fn check(probe: &Probe, issuer_origin: String, admin_path: &str, hosts_login: bool) -> Check {
     let mut check = Check::new("console");
     let address = format!("{issuer_origin}{admin_path}");
     let Some(response) = probe.get(&mut check, &address).await else { return check };
@@ -26,18 +29,15 @@ pub(crate) async fn check(probe: &Probe, issuer_origin: String, admin_path: &str
         return check;
     };
     check.observed(format!("{admin_path}, behind the sign-in page at {}", sign_in.path()));
-    // A page of the product's own (`LoginUrl`) may lead on, and is the product's to look at.
-    let is_here = sign_in.origin().ascii_serialization() == issuer_origin;
-    if is_here
+    if hosts_login
         && let Some(page) = probe.get(&mut check, sign_in.as_str()).await
-        && page.status != 200
-        && !page.is_redirect()
+        && !(page.status == 200 && page.body.contains(OF_OUR_FORMS))
     {
         check.broken(
             "sign_in_elsewhere",
             page.summary(),
             "Nobody can sign in, so nobody can approve a connection.",
-            "Have the proxy in front pass what is below AuthPath on to /auth of the API (docs/placing.md), or correct LoginUrl.",
+            "Have the proxy in front pass what is below AuthPath on to /auth of the API (docs/placing.md).",
         );
     }
     check

@@ -95,7 +95,9 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
         (_, _, Some(DemoPerson { email, password })) => Some(TestPerson { email, password, tenant }),
         _ => None,
     };
-    let mut report = examine(Target::parse(&url)?, admin_path.as_deref(), person.as_ref(), first_deployment).await?;
+    let hosts_login = project.as_ref().is_some_and(|project| project.hosts_login);
+    let mut report =
+        examine(Target::parse(&url)?, (admin_path.as_deref(), hosts_login), person.as_ref(), first_deployment).await?;
     report.add(if let Some(project) = &project {
         supabase::check(project, person.as_ref()).await?
     } else {
@@ -114,7 +116,7 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
     }
     if let Some((aws, stack)) = deployment.aws_of_stack().await? {
         report.add(account::check(&aws).await);
-        if project.as_ref().is_some_and(|project| project.hosts_login) {
+        if hosts_login {
             report.add(sign_in_mails::check(&aws, stack, Clock::system().now()).await);
         }
     }
@@ -123,7 +125,7 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
 
 async fn examine(
     target: Target,
-    admin_path: Option<&str>,
+    (admin_path, hosts_login): (Option<&str>, bool),
     person: Option<&TestPerson>,
     first_deployment: bool,
 ) -> Result<Report, CommandError> {
@@ -157,7 +159,7 @@ async fn examine(
         checks.push(error_responses::authorize(&probe, &target, documents, client.as_deref()).await);
         checks.push(error_responses::tokens(&probe, documents, client.as_deref()).await);
         if let Some(admin_path) = admin_path {
-            checks.push(console::check(&probe, documents.issuer_origin(&target), admin_path).await);
+            checks.push(console::check(&probe, documents.issuer_origin(&target), admin_path, hosts_login).await);
         }
         let connection = if let (Some(person), Some(client)) = (person, &client) {
             let (target, keys, now) = (&target, keys.as_slice(), Clock::system().now());

@@ -394,18 +394,23 @@ async fn sign_in_page_that_the_proxy_does_not_lead_to_is_named() {
         options.front = Front::Proxy(origin.to_owned());
     })
     .await;
-    proxy.set_change(Some(Arc::new(|asked: &ProxiedRequest, answer| {
-        if asked.path.starts_with("/auth/login") { Answer::page(404, "No such page") } else { answer }
-    })));
-    let ended = amble().run(&["doctor", &format!("--local={}", folder.0.display()), "--json"]).await;
-    let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+    for (status, said) in [(404, "404 (text/html)"), (200, "200 (text/html)")] {
+        proxy.set_change(Some(Arc::new(move |asked: &ProxiedRequest, answer| {
+            let is_sign_in = asked.path.starts_with("/auth/login");
+            if is_sign_in { Answer::page(status, "Another product") } else { answer }
+        })));
+        let ended = amble().run(&["doctor", &format!("--local={}", folder.0.display()), "--json"]).await;
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
 
-    let found: Vec<_> = findings(&report).into_iter().map(|finding| finding.as_str().unwrap().to_owned()).collect();
-    let missing = format!("broken console: sign_in_elsewhere: GET {}/auth/login?next=/admin answers 404", proxy.origin);
-    let [of_console, of_connection] = found.as_slice() else { panic!("{report}") };
-    assert!(of_console.starts_with(&missing), "{of_console}");
-    assert!(of_connection.starts_with("broken connect: no_sign_in_form: "), "{of_connection}");
-    assert_eq!(ended.status, 1);
+        let found = findings(&report);
+        let found: Vec<_> = found.iter().map(|finding| finding.as_str().unwrap()).collect();
+        let missing =
+            format!("broken console: sign_in_elsewhere: GET {}/auth/login?next=/admin answers {said}", proxy.origin);
+        let [of_console, of_connection] = found.as_slice() else { panic!("{report}") };
+        assert_eq!(*of_console, missing);
+        assert!(of_connection.starts_with("broken connect: no_sign_in_form: "), "{of_connection}");
+        assert_eq!(ended.status, 1);
+    }
 }
 
 struct Case {
