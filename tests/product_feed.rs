@@ -54,6 +54,7 @@ async fn removed_members_grants_are_revoked_at_once() {
     let told = test_system.deliver_change(BEN, "acme", Some("member"), None, 7).await;
 
     assert_eq!((told.status, told.body.as_str(), told.header("cache-control")), (204, "", Some("no-store")));
+    assert_eq!(told.header("webhook-id"), Some("change_1"), "it names the delivery");
     for token in [&tokens.access, &once.access, &key] {
         assert_eq!((reads(&test_system, token).await.status, role(&test_system, BEN, "acme").await), (401, None));
     }

@@ -9,7 +9,7 @@ create schema net;
 create schema vault;
 create schema cron;
 create table net.asked (id bigint generated always as identity, url text, body jsonb, headers jsonb, timeout int);
-create table net._http_response (id bigint, status_code int);
+create table net._http_response (id bigint, status_code int, headers jsonb);
 create function net.http_post(url text, body jsonb default '{}', params jsonb default '{}', headers jsonb default '{}', timeout_milliseconds int default 5000) returns bigint
 language sql as 'insert into net.asked (url, body, headers, timeout) values (url, body, headers, timeout_milliseconds) returning id';
 create table vault.decrypted_secrets (name text, decrypted_secret text);
@@ -62,19 +62,26 @@ select pg_temp.expect('rows as they are told', (select told = '{"type":"UPDATE",
 select pg_temp.expect('numbers begin at the time', (select min(sequence) > 1700000000000000 from amble_connect.outbox));
 
 -- Nothing is sent again at once; what was answered at once is sent once more after a minute, and is done when that is answered.
-insert into net._http_response select id, 204 from net.asked;
+create function pg_temp.answers(from_id bigint) returns void language sql as
+'insert into net._http_response select id, case when body ->> ''type'' = ''UPDATE'' and id < 7 then 503 else 204 end, jsonb_build_object(''Webhook-Id'', headers ->> ''webhook-id'') from net.asked where id >= from_id';
+insert into net._http_response select id, 204, headers from net.asked;
 select amble_connect.redeliver();
 select pg_temp.expect('nothing is repeated within a minute', (select count(*) = 3 from net.asked));
 update amble_connect.outbox set changed = changed - interval '2 minutes', sent = sent - interval '2 minutes';
 select amble_connect.redeliver();
 select pg_temp.expect('everything is sent once more', (select count(*) = 6 and count(distinct headers ->> 'webhook-id') = 3 from net.asked));
-insert into net._http_response select id, case when body ->> 'type' = 'UPDATE' then 503 else 204 end from net.asked where id > 3;
+-- After a crash pg_net counts from the beginning: an answer under the same number is that of another delivery.
+insert into net._http_response select id, 204, '{"webhook-id": "change_1"}' from net.asked where id > 3;
+select amble_connect.redeliver();
+select pg_temp.expect('the answer to another delivery counts for none', (select count(done) = 0 from amble_connect.outbox));
+delete from net._http_response where id > 3;
+select pg_temp.answers(4);
 select amble_connect.redeliver();
 select pg_temp.expect('what was answered is done', (select count(done) = 2 from amble_connect.outbox));
 update amble_connect.outbox set sent = sent - interval '5 minutes' where done is null;
 select amble_connect.redeliver();
 select pg_temp.expect('what was refused is sent again', (select count(*) = 7 from net.asked));
-insert into net._http_response select max(id), 204 from net.asked;
+select pg_temp.answers(7);
 select amble_connect.redeliver();
 select pg_temp.expect('and then done', (select count(done) = 3 from amble_connect.outbox));
 update amble_connect.outbox set done = done - interval '8 days';

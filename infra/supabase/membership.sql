@@ -78,15 +78,17 @@ begin
   return null;
 end $$;
 
--- Every minute: what was answered 2xx a minute or more after the change is done; of the rest, what has waited long enough is sent
--- again, at most an hour apart. What a week has not delivered stays in the outbox: repair, and resync.
+-- Every minute: what was answered 2xx a minute or more after the change is done. The answer names the delivery: pg_net's own number
+-- begins anew after a crash, and would be that of another one. Of the rest, what has waited long enough is sent again, at most an
+-- hour apart. What a week has not delivered stays in the outbox: repair, and resync.
 create or replace function amble_connect.redeliver() returns void
 language plpgsql security definer set search_path = '' as $$
 declare
   which bigint;
 begin
   update amble_connect.outbox o set done = clock_timestamp() from net._http_response r
-    where o.done is null and r.id = o.request and r.status_code between 200 and 299 and o.sent >= o.changed + interval '1 minute';
+    where o.done is null and r.id = o.request and r.status_code between 200 and 299 and o.sent >= o.changed + interval '1 minute'
+      and exists (select from jsonb_each_text(r.headers) h where lower(h.key) = 'webhook-id' and h.value = 'change_' || o.sequence);
   for which in
     select sequence from amble_connect.outbox
     where done is null and changed > clock_timestamp() - interval '7 days'

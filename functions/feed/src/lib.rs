@@ -11,7 +11,7 @@ mod signature;
 
 use std::time::{Duration, Instant};
 
-use http::{Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::http::error_response;
@@ -30,7 +30,7 @@ use shared::telemetry::audit::{self, Event};
 
 use change::{Change, Content, Delivery};
 use error::FeedError;
-use signature::Secrets;
+use signature::{Secrets, VerifiedDelivery};
 
 /// How long one delivery may be processed. The sender waits 10 seconds, and a batch that has begun is finished.
 const TIME_LIMIT: Duration = Duration::from_secs(4);
@@ -65,29 +65,31 @@ impl ProductFeed {
         })
     }
 
-    async fn process(&self, request: &Request, now: Timestamp) -> Result<(), FeedError> {
+    /// Follows what was delivered. The id of the delivery, for the answer.
+    async fn process<'a>(&self, request: &'a Request, now: Timestamp) -> Result<&'a HeaderValue, FeedError> {
         let deadline = Instant::now() + TIME_LIMIT;
         let body = body::bytes(request);
         if body.len() > Self::LIMIT {
             return Err(FeedError::TooLarge);
         }
-        let signed = self.secrets.verify(request.headers(), body, now)?;
-        let Delivery { content, sequence } = Delivery::read(request, signed)?;
+        let VerifiedDelivery { id, body } = self.secrets.verify(request.headers(), body, now)?;
+        let Delivery { content, sequence } = Delivery::read(request, body)?;
         match content {
             Content::Memberships(changes) => {
                 let reason = RevocationReason::MembershipGone;
-                self.apply(&changes, reason, sequence, deadline, now).await
+                self.apply(&changes, reason, sequence, deadline, now).await?;
             }
-            Content::PersonBanned(person) => self.ban(&person, sequence, deadline, now).await,
+            Content::PersonBanned(person) => self.ban(&person, sequence, deadline, now).await?,
             // Their memberships end, also those that the product has told of and whose end did not get through.
             Content::PersonDeleted(person) => {
                 let reason = RevocationReason::PersonDeleted;
                 let tenants = self.directory.known_tenants(&person).await?;
                 record_person(&person, reason, sequence, tenants.len());
                 let changes = tenants.into_iter().map(|tenant| Change { person: person.clone(), tenant, role: None });
-                self.apply(&changes.collect::<Vec<_>>(), reason, sequence, deadline, now).await
+                self.apply(&changes.collect::<Vec<_>>(), reason, sequence, deadline, now).await?;
             }
         }
+        Ok(id)
     }
 
     async fn apply(
@@ -149,6 +151,15 @@ impl ProductFeed {
     }
 }
 
+/// 204 for every outcome, also a stale one: the sender need not repeat the delivery. With its id: `pg_net` numbers its requests anew
+/// after a crash of the database, so by the number alone a sender may take the answer for that of another delivery.
+fn delivered(id: &HeaderValue) -> Response {
+    const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+    let mut response = response::no_store(response::empty(StatusCode::NO_CONTENT));
+    response::set_header(&mut response, WEBHOOK_ID, id.clone());
+    response
+}
+
 fn record_person(person: &PersonId, reason: RevocationReason, change: u64, tenants: usize) {
     let (person, reason, tenants) = (person.as_str(), reason.as_str(), tenants as u64);
     audit::record(&Event::PersonFollowed { person, reason, change: Some(change), tenants });
@@ -160,8 +171,7 @@ impl Function for ProductFeed {
     async fn handle(&self, request: Request) -> Response {
         match *request.method() {
             Method::POST => match self.process(&request, self.clock.now()).await {
-                // 204 for every outcome, also a stale one: the sender need not repeat the delivery.
-                Ok(()) => response::no_store(response::empty(StatusCode::NO_CONTENT)),
+                Ok(id) => delivered(id),
                 Err(error) => error.to_response(&request),
             },
             _ => response::method_not_allowed("POST"),

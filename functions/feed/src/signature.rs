@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use sha2::Sha256;
 use shared::clock::Timestamp;
 use subtle::{Choice, ConstantTimeEq};
@@ -20,7 +20,14 @@ const TOLERANCE: Duration = Duration::from_mins(5);
 /// The valid secrets. There is more than one while the sender changes from an old secret to a new one.
 pub(crate) struct Secrets(Vec<Key>);
 
-/// A body whose signature was verified with one of the secrets. Only [`Secrets::verify`] makes one outside of tests.
+/// A delivery whose signature was verified with one of the secrets.
+pub(crate) struct VerifiedDelivery<'a> {
+    /// Its `webhook-id`.
+    pub(crate) id: &'a HeaderValue,
+    pub(crate) body: VerifiedBody<'a>,
+}
+
+/// The body of a verified delivery. Only [`Secrets::verify`] makes one outside of tests.
 pub(crate) struct VerifiedBody<'a>(pub(crate) &'a [u8]);
 
 /// Why the signature of a delivery is not valid.
@@ -47,28 +54,29 @@ impl Secrets {
         text.split(',').map(|text| Key::parse(text.trim())).collect::<Option<_>>().map(Self)
     }
 
-    /// Returns the body if one of the signatures matches one of the secrets and the timestamp is recent.
+    /// Returns the delivery if one of the signatures matches one of the secrets and the timestamp is recent.
     pub(crate) fn verify<'a>(
         &self,
-        headers: &HeaderMap,
+        headers: &'a HeaderMap,
         body: &'a [u8],
         now: Timestamp,
-    ) -> Result<VerifiedBody<'a>, SignatureError> {
+    ) -> Result<VerifiedDelivery<'a>, SignatureError> {
         const MAX_SIGNATURES: usize = 16;
 
-        let id = single_header_value(headers, "webhook-id")?;
+        let id_header = single_header(headers, "webhook-id")?;
+        let id = text_of(id_header)?;
         // The id has no dot, so that the end of the id is unambiguous in the signed text.
         if !(1..=128).contains(&id.len())
             || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
         {
             return Err(SignatureError::MalformedHeader);
         }
-        let time = single_header_value(headers, "webhook-timestamp")?;
+        let time = text_of(single_header(headers, "webhook-timestamp")?)?;
         if !(1..=12).contains(&time.len()) || !time.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(SignatureError::MalformedHeader);
         }
         let seconds: i64 = time.parse().map_err(|_| SignatureError::MalformedHeader)?;
-        let signatures = single_header_value(headers, "webhook-signature")?.split(' ').map(Signature::parse);
+        let signatures = text_of(single_header(headers, "webhook-signature")?)?.split(' ').map(Signature::parse);
         let signatures = signatures.collect::<Result<Vec<_>, _>>()?;
         if signatures.len() > MAX_SIGNATURES {
             return Err(SignatureError::MalformedHeader);
@@ -81,7 +89,10 @@ impl Secrets {
         let matches = self.0.iter().map(|key| key.mac(&parts)).fold(Choice::from(0), |matches, mac| {
             signatures.iter().flatten().fold(matches, |matches, signature| matches | mac.ct_eq(&signature.0))
         });
-        if bool::from(matches) { Ok(VerifiedBody(body)) } else { Err(SignatureError::Mismatch) }
+        if !bool::from(matches) {
+            return Err(SignatureError::Mismatch);
+        }
+        Ok(VerifiedDelivery { id: id_header, body: VerifiedBody(body) })
     }
 }
 
@@ -121,20 +132,24 @@ impl Signature {
     }
 }
 
-/// The value of a header that may occur only once. A comma proves no repetition here, as the list of signatures contains commas:
-/// the parser of each header rejects a joined value.
-fn single_header_value<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, SignatureError> {
+/// A header that may occur only once. A comma proves no repetition here, as the list of signatures contains commas: the parser of
+/// each header rejects a joined value.
+fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a HeaderValue, SignatureError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Err(SignatureError::MissingHeader),
-        (Some(value), None) => value.to_str().map_err(|_| SignatureError::MalformedHeader),
+        (Some(value), None) => Ok(value),
         (Some(_), Some(_)) => Err(SignatureError::RepeatedHeader),
     }
 }
 
+fn text_of(header: &HeaderValue) -> Result<&str, SignatureError> {
+    header.to_str().map_err(|_| SignatureError::MalformedHeader)
+}
+
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
 
@@ -150,7 +165,9 @@ mod tests {
             map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
         let secrets = Secrets::parse(secrets).unwrap();
-        secrets.verify(&map, body, Timestamp::from_seconds(at)).map(|VerifiedBody(verified)| assert_eq!(verified, body))
+        secrets.verify(&map, body, Timestamp::from_seconds(at)).map(|verified| {
+            assert_eq!((verified.id, verified.body.0), (&map["webhook-id"], body));
+        })
     }
 
     fn headers<'a>(id: &'a str, time: &'a str, signature: &'a str) -> [(&'static str, &'a str); 3] {
