@@ -893,18 +893,22 @@ async fn confirmation_form_is_accepted_once() {
     let ana = in_console(&test_system, ANA).await;
     let id = test_system.person_id(ANA);
     let mut tokens = first;
-    for url in [
-        "/admin/end?all=yes".to_owned(),
-        format!("/admin/acme/connections/end?person={id}"),
-        format!("/admin/acme/connections/end?client={}", claude.client_id),
+    for (url, whose, everywhere) in [
+        ("/admin/end?all=yes".to_owned(), "of yours", ", in every workspace"),
+        (format!("/admin/acme/connections/end?person={id}"), "of this person in Acme", ""),
+        (format!("/admin/acme/connections/end?client={}", claude.client_id), "of this application in Acme", ""),
     ] {
         test_system.settled().await;
         let form = question(&ana.open(&url).await);
-        assert!(outcome(&ana.submit_and_follow(&form).await).1.ends_with("1 was listed."), "{url}");
+        let ended = format!("Every connection {whose} has ended{everywhere}. 1 was listed.");
+        assert_eq!(outcome(&ana.submit_and_follow(&form).await), (ENDED, ended));
         has_ended(&claude, &tokens).await;
         tokens = connects(&test_system, &claude, ANA, "acme").await;
 
-        assert!(outcome(&ana.submit_and_follow(&form).await).1.ends_with("None was listed."), "{url}");
+        let had_ended = format!(
+            "Every connection {whose} that the page was about has ended. What was connected since stays. None was listed."
+        );
+        assert_eq!(outcome(&ana.submit_and_follow(&form).await), (ENDED, had_ended));
         assert!(works(&claude, &tokens).await, "{url}");
         // The numbers are part of what was agreed to.
         let later =

@@ -104,7 +104,8 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
     }
 
     /// Ends all connections of a client in a tenant, or of everybody there without a client. `numbers` are those of the tenant when
-    /// it was decided. Then it searches for what the client that was ended longest ago has left, so that its number may go.
+    /// it was decided. Whether this call did, as in [`Self::of_member`]. Then it searches for what the client that was ended longest ago
+    /// has left, so that its number may go.
     ///
     /// # Errors
     /// When DynamoDB fails: it can be done again.
@@ -113,13 +114,13 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
         tenant: &TenantId,
         numbers: &TenantNumbers,
         client: Option<&ClientId>,
-    ) -> Result<(), UpstreamError> {
+    ) -> Result<bool, UpstreamError> {
         const SEARCHED: usize = 500;
         let connections = ConnectionsRef { tenant, person: None, client, instance: numbers.instance };
         self.announce(connections);
         let which = client.map_or(TenantRevocation::All, TenantRevocation::Client);
-        let number = self.directory.revoke_connections_in_tenant(tenant, numbers, which, self.now).await?;
-        self.confirm(connections, number);
+        let ended = self.directory.revoke_connections_in_tenant(tenant, numbers, which, self.now).await?;
+        self.confirm(connections, ended.map(|(number, _)| number));
         match (client, numbers.oldest_client(self.now)) {
             (Some(client), Some((oldest, number))) if oldest != ClientRevocations::key(client) => {
                 let filter = ConnectionFilter::Tenant { tenant, person: None, client: None };
@@ -129,7 +130,7 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
             }
             _ => {}
         }
-        Ok(())
+        Ok(ended.is_some_and(|(_, raised)| raised))
     }
 
     /// Marks those that an index lists and that are over as revoked, the newest first, and records each. Looks at `most`, or all of them.

@@ -304,7 +304,7 @@ impl Admin {
             (None, None, Some(id)) => {
                 let client = ClientId::parse(id).ok_or(AdminError::InvalidBody)?;
                 let numbers = self.directory.tenant_numbers(tenant).await?.ok_or(AdminError::NotFound)?;
-                revoker.revoke_all_of_client(&client, tenant, &numbers).await?.count
+                revoker.revoke_all_of_client(&client, tenant, &numbers).await?.marked.count
             }
             _ => return Err(AdminError::InvalidBody),
         };

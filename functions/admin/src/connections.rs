@@ -189,14 +189,14 @@ impl Admin {
                 let memberships = agreed.apply(membership.into_iter().collect());
                 let filter = ConnectionFilter::Tenant { tenant, person: Some(person), client: None };
                 let ended = revoker.revoke_all_of_person(&memberships, filter).await?;
-                Notice::EndedMany(EndedMany::of(Whose::Person, ended.marked, ended.raised))
+                Notice::EndedMany(EndedMany::of(Whose::Person, ended))
             }
             (RevokeTarget::OfClient(client), _, Some(agreed)) => {
                 let numbers = self.directory.tenant_numbers(tenant).await?;
                 let numbers = numbers.and_then(|numbers| agreed.apply_to_tenant(tenant, numbers));
                 let numbers = numbers.ok_or(AdminError::NotFound)?;
-                let marked = revoker.revoke_all_of_client(client, tenant, &numbers).await?;
-                Notice::EndedMany(EndedMany::of(Whose::Client, marked, true))
+                let ended = revoker.revoke_all_of_client(client, tenant, &numbers).await?;
+                Notice::EndedMany(EndedMany::of(Whose::Client, ended))
             }
             (RevokeTarget::One(_), Some(grant), _) => Notice::Ended(revoker.revoke_one(grant).await?),
             _ => return Err(AdminError::NotFound),

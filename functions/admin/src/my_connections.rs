@@ -134,7 +134,6 @@ impl Admin {
         let agreed = request.agreed_numbers()?;
         request.verify_csrf_token(&[all, agreed.field()])?;
         let ended = revoker.revoke_all_of_person(&agreed.apply(memberships), ConnectionFilter::Person(person)).await?;
-        Ok(self
-            .redirect_with_notice(request, &Notice::EndedMany(EndedMany::of(Whose::Own, ended.marked, ended.raised))))
+        Ok(self.redirect_with_notice(request, &Notice::EndedMany(EndedMany::of(Whose::Own, ended))))
     }
 }

@@ -2,10 +2,10 @@
 //! outcome or the error. So no page in the browser's history is the response to a form, except that of a new key.
 
 use serde::{Deserialize, Serialize};
-use shared::joint_revocation::MarkedGrants;
 
 use crate::error::FormError;
 use crate::key_description::{KeyConfirmation, KeyDraft};
+use crate::revoke::JointlyRevoked;
 
 /// The outcome of a form, or its error. It waits in a cookie, so it holds no secret.
 #[derive(Deserialize, Serialize)]
@@ -50,9 +50,8 @@ pub(crate) struct EndedMany {
 }
 
 impl EndedMany {
-    /// Of what was marked.
-    pub(crate) const fn of(whose: Whose, MarkedGrants { count, more }: MarkedGrants, raised: bool) -> Self {
-        Self { whose, listed: count, more, before: !raised }
+    pub(crate) const fn of(whose: Whose, JointlyRevoked { marked, raised }: JointlyRevoked) -> Self {
+        Self { whose, listed: marked.count, more: marked.more, before: !raised }
     }
 }
 

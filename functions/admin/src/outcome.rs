@@ -67,6 +67,9 @@ impl Outcome {
             Whose::Person if many.before => {
                 format!("Every connection of this person in {tenant} that the page was about has ended.")
             }
+            Whose::Client if many.before => {
+                format!("Every connection of this application in {tenant} that the page was about has ended.")
+            }
             Whose::Own => "Every connection of yours has ended, in every workspace.".to_owned(),
             Whose::Person => format!("Every connection of this person in {tenant} has ended."),
             Whose::Client => format!("Every connection of this application in {tenant} has ended."),

@@ -26,7 +26,7 @@ pub(crate) struct Revoker<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// The result of ending all connections of a person.
+/// The result of ending all connections of a person or of a client.
 pub(crate) struct JointlyRevoked {
     pub(crate) marked: MarkedGrants,
     /// Whether this call ended them. Otherwise they had been ended since they were shown, and what was connected since stays.
@@ -58,10 +58,10 @@ impl Revoker<'_> {
         client: &ClientId,
         tenant: &TenantId,
         numbers: &TenantNumbers,
-    ) -> Result<MarkedGrants, UpstreamError> {
-        self.joint().in_tenant(tenant, numbers, Some(client)).await?;
+    ) -> Result<JointlyRevoked, UpstreamError> {
+        let raised = self.joint().in_tenant(tenant, numbers, Some(client)).await?;
         let filter = ConnectionFilter::Tenant { tenant, person: None, client: Some(client) };
-        self.joint().mark_listed(filter, MARKED).await
+        Ok(JointlyRevoked { marked: self.joint().mark_listed(filter, MARKED).await?, raised })
     }
 
     fn joint(&self) -> JointRevocation<'_> {

@@ -72,8 +72,8 @@ impl Directory {
     }
 
     /// Ends all connections in a tenant that have been approved so far, or those of one client: from the answer on none is let in.
-    /// `numbers` are those of the tenant as it was read. The number that they are older than; nothing if the tenant is gone, and they
-    /// with it.
+    /// `numbers` are those of the tenant as it was read. The number that they are older than, and whether this call raised it: if others
+    /// had ended them since, what was approved after that stays. Nothing if the tenant is gone, and they with it.
     ///
     /// # Errors
     /// When others wrote the tenant at each attempt, or DynamoDB fails.
@@ -83,7 +83,7 @@ impl Directory {
         numbers: &TenantNumbers,
         which: TenantRevocation<'_>,
         now: Timestamp,
-    ) -> Result<Option<u64>, UpstreamError> {
+    ) -> Result<Option<(u64, bool)>, UpstreamError> {
         let key = self.tenant_key(tenant);
         let mut current = numbers.clone();
         let mut backoff = Backoff::new();
@@ -102,7 +102,7 @@ impl Directory {
                 }
             };
             if let UpdateOutcome::Applied = update.write_unmarked(&self.dynamo, &key).await? {
-                return Ok(Some(raised));
+                return Ok(Some((raised, true)));
             }
             let again = backoff.wait().await;
             // The tenant's number grows at the ending of any client: only what was to end tells whether it has ended.
@@ -117,7 +117,7 @@ impl Directory {
                 }
             };
             if ended_at > numbers.revocations {
-                return Ok(Some(ended_at));
+                return Ok(Some((ended_at, false)));
             }
             if !again {
                 return Err(contended(&self.table));
