@@ -252,6 +252,36 @@ async fn press_that_did_not_begin_on_the_page_approves_nothing() {
     }
 }
 
+/// Enter in a box sends the form by its first button, shown or not (HTML, "Implicit submission"). So it must not be that which approves:
+/// keys that were meant for another window would do it, while the button itself is held back.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn enter_in_a_box_decides_nothing() {
+    for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
+        let test_system = TestSystem::new().await;
+        let connector = test_system.connector("Claude").await;
+        let ask = connector.authorization_request("skills:read views:read");
+        let mut browser = Browser::start(&test_system, arguments);
+        browser.open(&ask.url).await;
+        browser.sign_in("ben").await;
+        browser.wait_for_page("Claude wants to").await;
+
+        for milliseconds in [0, 1800] {
+            browser.act(json!({ "act": "pause", "milliseconds": milliseconds })).await;
+            browser.tabs_to("Read views").await;
+            assert_eq!(browser.keys(&["Space"]).await["ticked"], milliseconds != 0);
+            browser.act(json!({ "act": "enter" })).await;
+            browser.act(json!({ "act": "says", "text": "Choose Approve or Deny." })).await;
+            assert_eq!(test_system.count("grants").await, 0, "{arguments:?}");
+        }
+
+        browser.press("Approve").await;
+        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&test_system);
+        assert_eq!(tokens.scope, "skills:read views:read", "what was ticked stays");
+        browser.finish().await;
+    }
+}
+
 /// Hosts open the flow in a window of its own, and wait for it to tell them how it ended: it must still know who opened it.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
