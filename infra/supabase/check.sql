@@ -13,10 +13,11 @@ create table net._http_response (id bigint, status_code int, headers jsonb);
 create function net.http_post(url text, body jsonb default '{}', params jsonb default '{}', headers jsonb default '{}', timeout_milliseconds int default 5000) returns bigint
 language sql as 'insert into net.asked (url, body, headers, timeout) values (url, body, headers, timeout_milliseconds) returning id';
 create table vault.decrypted_secrets (name text, decrypted_secret text);
-create table cron.job (name text primary key, schedule text, command text);
+create table cron.job (jobid bigint generated always as identity, jobname text primary key, schedule text, command text);
+create table cron.job_run_details (jobid bigint, end_time timestamptz);
 create function cron.schedule(name text, schedule text, command text) returns bigint
-language sql as 'insert into cron.job values (name, schedule, command) on conflict (name) do update set command = excluded.command returning 1::bigint';
-create table public.memberships (tenant_id text, user_id uuid, role text, note text, primary key (tenant_id, user_id));
+language sql as 'insert into cron.job (jobname, schedule, command) values (name, schedule, command) on conflict (jobname) do update set command = excluded.command returning jobid';
+create table public.memberships (tenant_id text, user_id uuid, role text, note text, unique (tenant_id, user_id));
 create schema auth;
 create table auth.users (id uuid primary key, email text, banned_until timestamptz, deleted_at timestamptz, last_sign_in_at timestamptz);
 create role app login;
@@ -89,10 +90,51 @@ select amble_connect.redeliver();
 select pg_temp.expect('and forgotten', (select count(*) = 0 from amble_connect.outbox));
 select pg_temp.expect('every minute', (select count(*) = 1 from cron.job where schedule = '* * * * *'));
 
+-- An invitation counts when it is accepted, and no longer without a role or a person; what is deleted then had ended before.
+insert into public.memberships values ('acme', null, 'member'), ('acme', '5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e04', null);
+update public.memberships set user_id = '5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e02' where user_id is null;
+update public.memberships set role = null where role = 'member';
+update public.memberships set role = 'owner' where user_id = '5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e04';
+update public.memberships set user_id = null where role = 'owner';
+delete from public.memberships;
+select pg_temp.expect('what has no tenant, person or role is no membership', (select array_agg((told ->> 'type') || ' ' || coalesce(told -> 'record' ->> 'role', told -> 'old_record' ->> 'role') order by sequence)
+  = '{INSERT member,DELETE member,INSERT owner,DELETE owner}' from amble_connect.outbox));
+create table public.staff (tenant_id text, user_id uuid, role text, status text, counts boolean generated always as (status = 'active') stored);
+create trigger staff after insert or update or delete on public.staff for each row execute function amble_connect.tell('tenant_id', 'user_id', 'role', 'counts');
+insert into public.staff values ('acme', '5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e05', 'member', 'invited');
+update public.staff set status = 'active';
+update public.staff set status = null;
+delete from public.staff;
+select pg_temp.expect('a column may say whether a row counts', (select array_agg(told ->> 'type' order by sequence) = '{INSERT,DELETE}' from amble_connect.outbox where told::text like '%4e05%'));
+
+-- Of many that wait, what ends something is sent first.
+delete from amble_connect.outbox;
+truncate net.asked;
+insert into amble_connect.outbox (told) select jsonb_build_object('type', 'INSERT', 'record', n) from generate_series(1, 500) n;
+insert into amble_connect.outbox (told) values ('{"type":"DELETE"}');
+select amble_connect.redeliver();
+select pg_temp.expect('an end does not wait behind a resync', (select count(*) = 500 and count(*) filter (where body ->> 'type' = 'DELETE') = 1 from net.asked));
+delete from amble_connect.outbox;
+truncate net.asked;
+
+-- A restored sequence catches up, and never goes back.
+select setval('amble_connect.change', 1700000000000000);
+select amble_connect.redeliver();
+select pg_temp.expect('the sequence follows the time', (select last_value > (extract(epoch from clock_timestamp()) - 60) * 1000000 from amble_connect.change));
+select setval('amble_connect.change', 9000000000000000);
+select amble_connect.redeliver();
+select pg_temp.expect('and never goes back', (select last_value = 9000000000000000 from amble_connect.change));
+
+-- Of what pg_cron keeps of its runs, a week stays of ours and all of others.
+insert into cron.job_run_details select jobid, now() - age from cron.job, unnest('{8 days, 6 days}'::interval[]) age;
+insert into cron.job_run_details values (0, now() - interval '8 days');
+select amble_connect.redeliver();
+select pg_temp.expect('old runs are forgotten', (select count(*) = 2 and bool_and(jobid = 0 or end_time > now() - interval '7 days') from cron.job_run_details));
+
 -- A week is enough.
 insert into amble_connect.outbox (told, changed) values ('{}', now() - interval '8 days');
 select amble_connect.redeliver();
-select pg_temp.expect('nothing is sent after a week', (select count(*) = 7 from net.asked));
+select pg_temp.expect('nothing is sent after a week', (select count(*) = 0 from net.asked));
 
 -- People: a ban, a longer one and a deletion are told, of either kind; nothing else is, and a lifted ban is not.
 create role auth_admin login;

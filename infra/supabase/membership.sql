@@ -3,7 +3,8 @@
 -- Beforehand, under Database, Extensions: pg_net and pg_cron; and, with the template's MembershipSecrets and NextMembership:
 --   select vault.create_secret('whsec_' || encode(extensions.gen_random_bytes(32), 'base64'), 'amble_connect_secret');
 --   select vault.create_secret('https://connect.example.com/hooks/membership', 'amble_connect_url');
--- At the end: the name of your table of members, and of its columns of tenant, person and role.
+-- At the end: the name of your table of members, and of its columns of tenant, person and role. It has one row per tenant and person.
+-- A row counts while none of the three is null.
 --
 -- A change is kept in an outbox by the transaction that makes it, and sent when that commits. It is sent again until an answer
 -- is 2xx, for a week; and once more after a minute in any case, for what was being approved meanwhile. Changes of one membership
@@ -52,23 +53,28 @@ begin
   ) where sequence = which;
 end $$;
 
--- What a row is to Amble Connect.
+-- What a row is to Amble Connect: nothing while it has no tenant, person or role, as an invitation that nobody has accepted. Nor
+-- while its fourth column, if one is named, is not true.
 create or replace function amble_connect.row_of(member jsonb, names text[]) returns jsonb
 language sql immutable set search_path = '' as $$
-  select case when member is not null then jsonb_build_object('tenant', member ->> names[1], 'person', lower(member ->> names[2]), 'role', member ->> names[3]) end
+  select case when member ->> names[1] is not null and member ->> names[2] is not null and member ->> names[3] is not null
+    and coalesce(member ->> names[4], case when names[4] is null then 'true' end) = 'true'
+  then jsonb_build_object('tenant', member ->> names[1], 'person', lower(member ->> names[2]), 'role', member ->> names[3]) end
 $$;
 
 -- Of the table of members: keeps the change, and sends it. If that cannot be, the product goes on, and redeliver() tries again.
 create or replace function amble_connect.tell() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
-  names text[] := array[tg_argv[0], tg_argv[1], tg_argv[2]];
+  names text[] := array[tg_argv[0], tg_argv[1], tg_argv[2], tg_argv[3]];
   record jsonb := amble_connect.row_of(case when tg_op <> 'DELETE' then to_jsonb(new) end, names);
   old_record jsonb := amble_connect.row_of(case when tg_op <> 'INSERT' then to_jsonb(old) end, names);
   which bigint;
 begin
   if record is distinct from old_record then
-    insert into amble_connect.outbox (told) values (jsonb_build_object('type', tg_op, 'record', record, 'old_record', old_record)) returning sequence into which;
+    insert into amble_connect.outbox (told) values (jsonb_build_object(
+      'type', case when old_record is null then 'INSERT' when record is null then 'DELETE' else 'UPDATE' end,
+      'record', record, 'old_record', old_record)) returning sequence into which;
     begin
       perform amble_connect.send(which);
     exception when others then
@@ -80,12 +86,15 @@ end $$;
 
 -- Every minute: what was answered 2xx a minute or more after the change is done. The answer names the delivery: pg_net's own number
 -- begins anew after a crash, and would be that of another one. Of the rest, what has waited long enough is sent again, at most an
--- hour apart. What a week has not delivered stays in the outbox: repair, and resync.
+-- hour apart, 500 a minute, what ends something first. What a week has not delivered stays in the outbox: repair, and resync. The
+-- sequence follows the time, so that after a restore it does not number below what the other side has seen.
 create or replace function amble_connect.redeliver() returns void
 language plpgsql security definer set search_path = '' as $$
 declare
   which bigint;
+  now_in_numbers bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 begin
+  perform setval('amble_connect.change', now_in_numbers) from amble_connect.change where last_value < now_in_numbers - 1000000;
   update amble_connect.outbox o set done = clock_timestamp() from net._http_response r
     where o.done is null and r.id = o.request and r.status_code between 200 and 299 and o.sent >= o.changed + interval '1 minute'
       and exists (select from jsonb_each_text(r.headers) h where lower(h.key) = 'webhook-id' and h.value = 'change_' || o.sequence);
@@ -93,19 +102,26 @@ begin
     select sequence from amble_connect.outbox
     where done is null and changed > clock_timestamp() - interval '7 days'
       and coalesce(sent, '-infinity') < clock_timestamp() - least(power(2, least(tries, 7) - 1), 60) * interval '1 minute'
-    order by sequence limit 500 for update skip locked
+    order by told ->> 'type' = 'INSERT', sequence limit 500 for update skip locked
   loop
     perform amble_connect.send(which);
   end loop;
   delete from amble_connect.outbox where done < clock_timestamp() - interval '7 days';
+  begin
+    delete from cron.job_run_details run using cron.job job
+      where job.jobid = run.jobid and job.jobname = 'amble-connect' and run.end_time < clock_timestamp() - interval '7 days';
+  exception when others then
+    raise warning 'amble_connect: what pg_cron keeps of its runs stays: %', sqlerrm;
+  end;
 end $$;
 
 revoke all on all functions in schema amble_connect from public;
 select cron.schedule('amble-connect', '* * * * *', 'select amble_connect.redeliver()');
 
--- Yours: the table, and its columns of tenant, person (the id in auth.users) and role.
+-- Yours: the table, and its columns of tenant, person (the id in auth.users) and role. Where a row may also be suspended or merely
+-- invited, name a fourth column, a boolean that says whether it counts; it may be a generated one.
 create or replace trigger amble_connect after insert or update or delete on public.memberships
   for each row execute function amble_connect.tell('tenant_id', 'user_id', 'role');
 
--- To resync: tells every membership there is, within a minute. Who is none any more is for `amble apply` to take out.
--- insert into amble_connect.outbox (told) select jsonb_build_object('type', 'INSERT', 'record', amble_connect.row_of(to_jsonb(m), array['tenant_id', 'user_id', 'role']), 'old_record', null) from public.memberships m;
+-- To resync: tells every membership there is, 500 a minute. Who is none any more is for `amble apply` to take out.
+-- insert into amble_connect.outbox (told) select jsonb_build_object('type', 'INSERT', 'record', r, 'old_record', null) from public.memberships m, amble_connect.row_of(to_jsonb(m), array['tenant_id', 'user_id', 'role']) r where r is not null;
