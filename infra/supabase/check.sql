@@ -14,7 +14,7 @@ create function net.http_post(url text, body jsonb default '{}', params jsonb de
 language sql as 'insert into net.asked (url, body, headers, timeout) values (url, body, headers, timeout_milliseconds) returning id';
 create table vault.decrypted_secrets (name text, decrypted_secret text);
 create table cron.job (jobid bigint generated always as identity, jobname text primary key, schedule text, command text);
-create table cron.job_run_details (jobid bigint, end_time timestamptz);
+create table cron.job_run_details (jobid bigint, start_time timestamptz, end_time timestamptz);
 create function cron.schedule(name text, schedule text, command text) returns bigint
 language sql as 'insert into cron.job (jobname, schedule, command) values (name, schedule, command) on conflict (jobname) do update set command = excluded.command returning jobid';
 create table public.memberships (tenant_id text, user_id uuid, role text, note text, unique (tenant_id, user_id));
@@ -62,6 +62,9 @@ select pg_temp.expect('rows as they are told', (select told = '{"type":"UPDATE",
   from amble_connect.outbox where told ->> 'type' = 'UPDATE'));
 select pg_temp.expect('numbers begin at the time', (select min(sequence) > 1700000000000000 from amble_connect.outbox));
 
+-- What would be sent, for a test to be fed with.
+select jsonb_pretty(jsonb_build_object('headers', headers, 'body', body::text)) from net.asked where id = 2 \g (format=unaligned tuples_only=on)
+
 -- Nothing is sent again at once; what was answered at once is sent once more after a minute, and is done when that is answered.
 create function pg_temp.answers(from_id bigint) returns void language sql as
 'insert into net._http_response select id, case when body ->> ''type'' = ''UPDATE'' and id < 7 then 503 else 204 end, jsonb_build_object(''Webhook-Id'', headers ->> ''webhook-id'') from net.asked where id >= from_id';
@@ -100,12 +103,33 @@ delete from public.memberships;
 select pg_temp.expect('what has no tenant, person or role is no membership', (select array_agg((told ->> 'type') || ' ' || coalesce(told -> 'record' ->> 'role', told -> 'old_record' ->> 'role') order by sequence)
   = '{INSERT member,DELETE member,INSERT owner,DELETE owner}' from amble_connect.outbox));
 create table public.staff (tenant_id text, user_id uuid, role text, status text, counts boolean generated always as (status = 'active') stored);
-create trigger staff after insert or update or delete on public.staff for each row execute function amble_connect.tell('tenant_id', 'user_id', 'role', 'counts');
+do $$ begin perform amble_connect.follow('public.staff', 'tenant_id', 'user_id', 'role', 'count'); raise 'allowed'; exception when raise_exception then
+  perform pg_temp.expect('a column that is not there is an error: ' || sqlerrm, sqlerrm = 'amble_connect: public.staff has no column count'); end $$;
+select amble_connect.follow('public.staff', 'tenant_id', 'user_id', 'role', 'counts');
 insert into public.staff values ('acme', '5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e05', 'member', 'invited');
 update public.staff set status = 'active';
 update public.staff set status = null;
 delete from public.staff;
 select pg_temp.expect('a column may say whether a row counts', (select array_agg(told ->> 'type' order by sequence) = '{INSERT,DELETE}' from amble_connect.outbox where told::text like '%4e05%'));
+
+-- A resync tells those that count, of every followed table.
+delete from amble_connect.outbox;
+insert into public.staff values ('acme', '5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e06', 'member', 'invited'), ('acme', '5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e07', 'owner', 'active');
+insert into public.memberships values ('globex', null, 'member'), ('globex', '5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e07', 'viewer');
+delete from amble_connect.outbox;
+select amble_connect.resync();
+select pg_temp.expect('suspended people are not told', (select array_agg(told -> 'record' ->> 'role' order by told -> 'record' ->> 'role') = '{owner,viewer}' and bool_and(told ->> 'type' = 'INSERT')
+  from amble_connect.outbox));
+
+-- A column that was renamed under the trigger is no silence: the change is kept, to be refused and seen.
+delete from amble_connect.outbox;
+alter table public.staff rename role to title;
+update public.staff set status = status;
+update public.staff set title = 'owner';
+delete from public.staff where status = 'active';
+select pg_temp.expect('a renamed column is told', (select array_agg((told ->> 'type') order by sequence) = '{UPDATE,DELETE}' and bool_and(told -> 'old_record' ? 'no_such_column')
+  from amble_connect.outbox));
+delete from public.memberships;
 
 -- Of many that wait, what ends something is sent first.
 delete from amble_connect.outbox;
@@ -126,10 +150,11 @@ select amble_connect.redeliver();
 select pg_temp.expect('and never goes back', (select last_value = 9000000000000000 from amble_connect.change));
 
 -- Of what pg_cron keeps of its runs, a week stays of ours and all of others.
-insert into cron.job_run_details select jobid, now() - age from cron.job, unnest('{8 days, 6 days}'::interval[]) age;
-insert into cron.job_run_details values (0, now() - interval '8 days');
-select amble_connect.redeliver();
-select pg_temp.expect('old runs are forgotten', (select count(*) = 2 and bool_and(jobid = 0 or end_time > now() - interval '7 days') from cron.job_run_details));
+insert into cron.job_run_details select jobid, now() - age, now() - age from cron.job, unnest('{8 days, 6 days}'::interval[]) age;
+insert into cron.job_run_details select jobid, now() - interval '8 days', null from cron.job;
+insert into cron.job_run_details values (0, now() - interval '8 days', now() - interval '8 days');
+select command from cron.job where jobname = 'amble-connect-runs' \gexec
+select pg_temp.expect('old runs are forgotten', (select count(*) = 3 and count(*) filter (where jobid = 0 or end_time > now() - interval '7 days') = 3 from cron.job_run_details));
 
 -- A week is enough.
 insert into amble_connect.outbox (told, changed) values ('{}', now() - interval '8 days');
@@ -163,6 +188,4 @@ alter table amble_connect.gone rename to outbox;
 reset client_min_messages;
 select pg_temp.expect('nobody is left but Eve', (select array_agg(email) = '{eve@example.com}' from auth.users));
 
--- What would be sent, for a test to be fed with.
-select jsonb_pretty(jsonb_build_object('headers', headers, 'body', body::text)) from net.asked where id = 2 \g (format=unaligned tuples_only=on)
 \echo all is well
