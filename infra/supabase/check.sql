@@ -102,10 +102,10 @@ update public.memberships set user_id = null where role = 'owner';
 delete from public.memberships;
 select pg_temp.expect('what has no tenant, person or role is no membership', (select array_agg((told ->> 'type') || ' ' || coalesce(told -> 'record' ->> 'role', told -> 'old_record' ->> 'role') order by sequence)
   = '{INSERT member,DELETE member,INSERT owner,DELETE owner}' from amble_connect.outbox));
-create table public.staff (tenant_id text, user_id uuid, role text, status text, counts boolean generated always as (status = 'active') stored);
-do $$ begin perform amble_connect.follow('public.staff', 'tenant_id', 'user_id', 'role', 'count'); raise 'allowed'; exception when raise_exception then
+create table public.staff (tenant_id text, member uuid, role text, status text, counts boolean generated always as (status = 'active') stored);
+do $$ begin perform amble_connect.follow('public.staff', 'tenant_id', 'member', 'role', 'count'); raise 'allowed'; exception when raise_exception then
   perform pg_temp.expect('a column that is not there is an error: ' || sqlerrm, sqlerrm = 'amble_connect: public.staff has no column count'); end $$;
-select amble_connect.follow('public.staff', 'tenant_id', 'user_id', 'role', 'counts');
+select amble_connect.follow('public.staff', 'tenant_id', 'member', 'role', 'counts');
 insert into public.staff values ('acme', '5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e05', 'member', 'invited');
 update public.staff set status = 'active';
 update public.staff set status = null;
@@ -129,6 +129,18 @@ update public.staff set title = 'owner';
 delete from public.staff where status = 'active';
 select pg_temp.expect('a renamed column is told', (select array_agg((told ->> 'type') order by sequence) = '{UPDATE,DELETE}' and bool_and(told -> 'old_record' ? 'no_such_column')
   from amble_connect.outbox));
+select amble_connect.follow('public.staff', 'tenant_id', 'member', 'title', 'counts');
+select pg_temp.expect('and is done with when the names are right', (select bool_and(done is not null) from amble_connect.outbox));
+
+-- A table that has no trigger any more is not told, nor one that is gone.
+update public.staff set status = 'active';
+drop trigger amble_connect on public.staff;
+create table public.gone (tenant_id text, user_id uuid, role text);
+select amble_connect.follow('public.gone', 'tenant_id', 'user_id', 'role');
+drop table public.gone;
+delete from amble_connect.outbox;
+select amble_connect.resync();
+select pg_temp.expect('only followed tables are told', (select array_agg(told -> 'record' ->> 'tenant') = '{globex}' from amble_connect.outbox));
 delete from public.memberships;
 
 -- Of many that wait, what ends something is sent first.

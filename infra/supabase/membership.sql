@@ -7,7 +7,7 @@
 --
 -- A change is kept in an outbox by the transaction that makes it, and sent when that commits. It is sent again until an answer
 -- is 2xx, for a week; and once more after a minute in any case, for what was being approved meanwhile. Changes of one membership
--- are numbered in the order in which its row was locked. TRUNCATE is not told: afterwards, resync (last line).
+-- are numbered in the order in which its row was locked. What fires no trigger is not told, as TRUNCATE: afterwards, resync (last line).
 
 create extension if not exists pgcrypto with schema extensions;
 create schema if not exists amble_connect;
@@ -36,9 +36,16 @@ create table if not exists amble_connect.followed (
   source regclass primary key,
   names text[] not null                                   -- its columns: tenant, person, role, and whether a row counts
 );
-alter table amble_connect.followed enable row level security;
-create index if not exists outbox_open on amble_connect.outbox (sequence) where done is null;
-alter table amble_connect.outbox enable row level security; -- and no policy: nobody but its owner
+-- Once: the locks would hold up the product's writes at each run.
+do $$ begin
+  if to_regclass('amble_connect.outbox_open') is null then
+    create index outbox_open on amble_connect.outbox (sequence) where done is null;
+    alter table amble_connect.outbox enable row level security; -- and no policy: nobody but its owner
+  end if;
+  if not (select relrowsecurity from pg_class where oid = 'amble_connect.followed'::regclass) then
+    alter table amble_connect.followed enable row level security;
+  end if;
+end $$;
 
 -- Sends one change, signed as Standard Webhooks. pg_net does it after the commit.
 create or replace function amble_connect.send(which bigint) returns void
@@ -73,7 +80,7 @@ language sql immutable set search_path = '' as $$
   then jsonb_build_object('tenant', member ->> names[1], 'person', lower(member ->> names[2]), 'role', member ->> names[3]) end
 $$;
 
--- Of the table of members: keeps the change, and sends it. If that cannot be, the product goes on, and redeliver() tries again.
+-- Of the table of members: keeps the change, and sends it. If it cannot be sent, the product goes on, and redeliver() tries again.
 create or replace function amble_connect.tell() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -83,7 +90,7 @@ declare
   which bigint;
 begin
   if record is distinct from old_record or record ? 'no_such_column'
-    and not exists (select from amble_connect.outbox where done is null and told -> 'record' ? 'no_such_column') then
+    and not exists (select from amble_connect.outbox where done is null and told -> 'record' = record) then
     insert into amble_connect.outbox (told) values (jsonb_build_object(
       'type', case when old_record is null then 'INSERT' when record is null then 'DELETE' else 'UPDATE' end,
       'record', record, 'old_record', old_record)) returning sequence into which;
@@ -135,18 +142,24 @@ begin
     source, (select string_agg(quote_literal(name), ', ' order by place) from unnest(array[tenant, person, role, counts]) with ordinality of(name, place) where name is not null));
   insert into amble_connect.followed values (source, array[tenant, person, role, counts])
     on conflict on constraint followed_pkey do update set names = excluded.names;
+  update amble_connect.outbox set done = clock_timestamp()
+    where done is null and (told -> 'record' ? 'no_such_column' or told -> 'old_record' ? 'no_such_column');
 end $$;
 
--- Tells every membership that there is in the followed tables. Who is none any more is for `amble apply --remove-members` to take out.
+-- Tells every membership that there is in the tables that have the trigger. They cannot be written meanwhile: who leaves in that moment
+-- would be told as a member. Who is none any more is for `amble apply --remove-members` to take out.
 create or replace function amble_connect.resync() returns void
 language plpgsql set search_path = '' as $$
 declare
   followed record;
 begin
-  for followed in select source, names from amble_connect.followed loop
+  for followed in select source, names from amble_connect.followed
+    where exists (select from pg_catalog.pg_trigger where tgrelid = source and tgname = 'amble_connect')
+  loop
+    execute format('lock table %s in share mode', followed.source);
     execute format($sql$insert into amble_connect.outbox (told)
-      select jsonb_build_object('type', 'INSERT', 'record', row, 'old_record', null)
-      from %s member, amble_connect.row_of(to_jsonb(member), $1) row where row is not null$sql$, followed.source) using followed.names;
+      select jsonb_build_object('type', 'INSERT', 'record', row_of, 'old_record', null)
+      from (select amble_connect.row_of(to_jsonb(member.*), $1) row_of from %s member) rows where row_of is not null$sql$, followed.source) using followed.names;
   end loop;
 end $$;
 
@@ -157,7 +170,8 @@ select cron.schedule('amble-connect-runs', '17 3 * * *', $$delete from cron.job_
   and job.jobname like 'amble-connect%' and coalesce(run.end_time, run.start_time) < now() - interval '7 days'$$);
 
 -- Yours: the table, and its columns of tenant, person (the id in auth.users) and role. A row counts while none of them is null. Where a
--- row may be suspended, name a fourth column, a boolean that says whether it counts. It may be a generated one that is stored.
+-- row may be suspended, name a fourth column, a boolean that says whether it counts. It may be a generated one that is stored. A row that
+-- is deleted and inserted anew has left: change roles by UPDATE. To follow a table no longer, drop its trigger.
 select amble_connect.follow('public.memberships', 'tenant_id', 'user_id', 'role');
 
 -- To resync, which sends 500 a minute:

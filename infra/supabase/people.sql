@@ -38,5 +38,5 @@ revoke all on function amble_connect.tell_person() from public;
 create or replace trigger amble_connect after update of banned_until, deleted_at or delete on auth.users
   for each row execute function amble_connect.tell_person();
 
--- To tell who was banned before:
--- insert into amble_connect.outbox (told) select jsonb_build_object('type', 'PERSON_BANNED', 'person', id) from auth.users where banned_until > now();
+-- To tell who was banned or deleted before, and after each resync of memberships:
+-- insert into amble_connect.outbox (told) select jsonb_build_object('type', case when deleted_at is null then 'PERSON_BANNED' else 'PERSON_DELETED' end, 'person', id) from auth.users where banned_until > now() or deleted_at is not null;
