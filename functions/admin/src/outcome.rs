@@ -62,17 +62,12 @@ impl Outcome {
 
     fn of_connections(many: &EndedMany, nav_bar: &NavBar) -> Self {
         let tenant = nav_bar.tenant.as_deref().unwrap_or("this workspace");
+        let (about, everywhere) =
+            if many.before { (" that the page was about", "") } else { ("", ", in every workspace") };
         let whose = match many.whose {
-            Whose::Own if many.before => "Every connection of yours that the page was about has ended.".to_owned(),
-            Whose::Person if many.before => {
-                format!("Every connection of this person in {tenant} that the page was about has ended.")
-            }
-            Whose::Client if many.before => {
-                format!("Every connection of this application in {tenant} that the page was about has ended.")
-            }
-            Whose::Own => "Every connection of yours has ended, in every workspace.".to_owned(),
-            Whose::Person => format!("Every connection of this person in {tenant} has ended."),
-            Whose::Client => format!("Every connection of this application in {tenant} has ended."),
+            Whose::Own => format!("Every connection of yours{about} has ended{everywhere}."),
+            Whose::Person => format!("Every connection of this person in {tenant}{about} has ended."),
+            Whose::Client => format!("Every connection of this application in {tenant}{about} has ended."),
         };
         let listed = match (many.listed, many.more) {
             (0, false) => "None was listed.".to_owned(),
