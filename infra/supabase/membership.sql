@@ -132,15 +132,16 @@ end $$;
 create or replace function amble_connect.follow(source regclass, tenant text, person text, role text, counts text default null) returns void
 language plpgsql set search_path = '' as $$
 declare
-  missing text := (select string_agg(name, ', ') from unnest(array[tenant, person, role, counts]) name where name is not null
+  columns text[] := array[tenant, person, role, counts];
+  missing text := (select string_agg(name, ', ') from unnest(columns) name where name is not null
     and not exists (select from pg_catalog.pg_attribute where attrelid = source and attname = name and attnum > 0 and not attisdropped));
 begin
   if missing is not null then
     raise exception 'amble_connect: % has no column %', source, missing;
   end if;
   execute format('create or replace trigger amble_connect after insert or update or delete on %s for each row execute function amble_connect.tell(%s)',
-    source, (select string_agg(quote_literal(name), ', ' order by place) from unnest(array[tenant, person, role, counts]) with ordinality of(name, place) where name is not null));
-  insert into amble_connect.followed values (source, array[tenant, person, role, counts])
+    source, (select string_agg(quote_literal(name), ', ' order by place) from unnest(columns) with ordinality of(name, place) where name is not null));
+  insert into amble_connect.followed values (source, columns)
     on conflict on constraint followed_pkey do update set names = excluded.names;
   update amble_connect.outbox set done = clock_timestamp()
     where done is null and (told -> 'record' ? 'no_such_column' or told -> 'old_record' ? 'no_such_column');

@@ -98,7 +98,7 @@ fn honest_workers_stay_connected_and_no_thief_is_kept() {
     );
 }
 
-/// Plays as many histories as are wanted. Each of `events` must have happened in one of 400. The rarest happens in one of about 160.
+/// Plays as many histories as are wanted. Each of `events` must have happened in one of 200.
 fn play_all(play: impl Fn(usize) -> Statistics + Clone + Send + 'static, events: &[&str]) {
     #[expect(clippy::disallowed_methods, reason = "these are of whoever runs the test")]
     let variable = |name: &str| std::env::var(name).ok().map(|text| text.parse::<usize>().expect("a number"));
@@ -146,7 +146,7 @@ fn play_all(play: impl Fn(usize) -> Statistics + Clone + Send + 'static, events:
         return;
     }
     for event in events {
-        let often = told.get(&(*event).to_owned()).is_some_and(|times| **times * 400 >= *histories);
+        let often = told.get(&(*event).to_owned()).is_some_and(|times| **times * 200 >= *histories);
         assert!(often, "histories in which there is hardly any {event}");
     }
 }
