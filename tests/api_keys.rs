@@ -400,8 +400,13 @@ async fn key_that_a_key_made_ends_with_it() {
     assert_eq!(keys_page(&test_system, &child).await.status, 403, "it is known, and cannot manage");
     test_system.settled().await;
     let listed_ids = async || {
-        let page = keys_page(&test_system, &own).await.json();
-        page["keys"].as_array().unwrap().iter().map(|key| key["id"].clone()).collect::<Vec<_>>()
+        let (mut ids, mut query) = (Vec::new(), String::new());
+        loop {
+            let page = keys_page_at(&test_system, &own, &query).await.json();
+            ids.extend(page["keys"].as_array().unwrap().iter().map(|key| key["id"].clone()));
+            let Some(next) = page["next"].as_str() else { return ids };
+            query = format!("?after={next}");
+        }
     };
     assert!(listed_ids().await.contains(&id));
 
@@ -514,7 +519,11 @@ async fn revoked_api_key_is_not_listed() {
 }
 
 async fn keys_page(test_system: &TestSystem, key: &str) -> HttpResponse {
-    let request = test_system.http().get(test_system.at("/admin/api/tenants/acme/keys"));
+    keys_page_at(test_system, key, "").await
+}
+
+async fn keys_page_at(test_system: &TestSystem, key: &str, query: &str) -> HttpResponse {
+    let request = test_system.http().get(test_system.at(&format!("/admin/api/tenants/acme/keys{query}")));
     test_system.send(request.header("authorization", format!("Bearer {key}"))).await
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
 use rmcp::ServiceExt;
-use rmcp::model::{CallToolRequestParams, GetPromptRequestParams, ReadResourceRequestParams};
+use rmcp::model::{CallToolRequestParams, GetPromptRequestParams, ReadResourceRequestParams, object};
 use rmcp::service::{RoleClient, RunningService, ServiceError};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::{
@@ -12,7 +12,7 @@ use rmcp::transport::auth::{
     InMemoryCredentialStore, OAuthState, StoredCredentials,
 };
 use rmcp::transport::streamable_http_client::{InsufficientScopeError, StreamableHttpClientTransportConfig};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use test_system::connector::AuthorizationRequest;
 use test_system::{TestSystem, claims};
 
@@ -81,6 +81,7 @@ async fn the_python_sdk_connects_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rust_sdk_connects_by_itself() {
     let test_system = TestSystem::new().await;
+    test_system.stop_cutting_pages();
     let mut state = OAuthState::new(test_system.mcp_url(), None).await.unwrap();
     let store = InMemoryCredentialStore::new();
     let OAuthState::Unauthorized(manager) = &mut state else { panic!("a new state") };
@@ -374,10 +375,6 @@ async fn called(
 async fn read(client: &RunningService<RoleClient, ()>, uri: &str) -> Value {
     let read = client.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap();
     serde_json::to_value(&read).unwrap()
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    serde_json::from_value(value).unwrap()
 }
 
 /// The scopes that a refusal asks for.

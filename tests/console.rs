@@ -596,6 +596,7 @@ async fn api_key_is_created_and_shown_once() {
     let again = ana.submit_and_follow(&agreed).await;
     assert_eq!(heading(&again), "This key has been made already");
     test_system.settled().await;
+    test_system.stop_cutting_pages();
     let page = ana.open("/admin/acme/keys").await;
     for page in [&page, &again] {
         assert!(!page.body.contains("sk_"), "{page:?}");

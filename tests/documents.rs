@@ -86,6 +86,7 @@ async fn document_is_written_updated_and_read_in_every_version() {
     let old = read(json!({ "id": id, "version": 1 })).await;
     assert_eq!((&old["content"], &old["title"]), (&json!("# Plan\n\nfirst"), &json!("Plan")));
     assert_eq!((&old["version"], &old["currentVersion"]), (&json!(1), &json!(3)));
+    test_system.stop_cutting_pages();
     let versions = done(&test_system, &token, "list_document_versions", json!({ "id": id })).await;
     assert_eq!(versions, json!({ "versions": [third, second, first] }));
     let listed = done(&test_system, &token, "list_documents", json!({})).await;
@@ -341,6 +342,7 @@ async fn transaction_conflict_is_retried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn search_finds_every_word_and_is_paginated() {
     let test_system = TestSystem::new().await;
+    test_system.stop_cutting_pages();
     let token = writer(&test_system).await;
     let search = async |arguments| done(&test_system, &token, "search_documents", arguments).await;
 
@@ -359,7 +361,6 @@ async fn search_finds_every_word_and_is_paginated() {
         let filler = if number < 8 { "x".repeat(256 * 1024 - 7) } else { String::new() };
         acme.put_document(&id, "Note", &format!("{filler} needle"), now(&test_system)).await.unwrap();
     }
-    test_system.stop_cutting_pages();
     let (mut ids, mut cursor, mut pages) = (Vec::new(), None, Vec::new());
     loop {
         let mut arguments = json!({ "query": "needle" });

@@ -152,6 +152,7 @@ const REACH: [(&str, &str, &str); 5] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn person_reaches_from_claude_what_their_role_allows() {
     let test_system = TestSystem::new().await;
+    test_system.stop_cutting_pages();
     let mut claude = Driver::connect(&test_system, CLAUDE, ANA).await;
     assert_eq!(claude.tokens.as_ref().unwrap().scope, "tools:execute skills:read views:read offline_access");
 
@@ -176,6 +177,7 @@ async fn person_reaches_from_claude_what_their_role_allows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn person_reaches_from_chatgpt_what_their_role_allows() {
     let test_system = TestSystem::new().await;
+    test_system.stop_cutting_pages();
     let mut chatgpt = Driver::connect(&test_system, CHATGPT, ANA).await;
     let view = chatgpt.call_as_chatgpt("read_view", json!({ "name": "open-invoices" })).await;
     assert_eq!((view["rows"].as_array().unwrap().len(), chatgpt.clicks), (6, 1));

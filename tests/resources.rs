@@ -440,15 +440,14 @@ async fn scopes_decide_what_is_listed_and_read() {
     ] {
         for credential in credentials(&test_system, granted).await {
             for version in VERSIONS {
-                let listed = result(&test_system, version, &credential, "resources/list", json!({})).await;
-                let uris: Vec<_> =
-                    listed["resources"].as_array().unwrap().iter().map(|one| one["uri"].as_str().unwrap()).collect();
+                let listed = every_resource(&test_system, version, &credential).await;
+                let uris: Vec<_> = listed.iter().map(|one| one["uri"].as_str().unwrap()).collect();
                 assert_eq!(uris.len(), 2);
                 assert!(uris.iter().all(|uri| uri.starts_with(kind)), "{uris:?}");
                 let templates = result(&test_system, version, &credential, "resources/templates/list", json!({})).await;
                 assert_eq!(templates["resourceTemplates"].as_array().unwrap().len(), 1);
-                let listed = result(&test_system, version, &credential, "prompts/list", json!({})).await;
-                assert_eq!(listed["prompts"].as_array().unwrap().len(), prompts);
+                let listed = every_page(&test_system, version, &credential, "prompts/list", "prompts").await;
+                assert_eq!(listed.len(), prompts);
 
                 for (method, params) in &refused {
                     let answer = call(&test_system, version, &credential, method, params.clone()).await;

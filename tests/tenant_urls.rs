@@ -1,7 +1,7 @@
 //! A tenant's own address (RFC 9728, RFC 8707): who works in two tenants connects both, although clients refuse one URL twice.
 
 use rmcp::ServiceExt;
-use rmcp::model::CallToolRequestParams;
+use rmcp::model::{CallToolRequestParams, object};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::{
     AuthClient, AuthorizationRequest as RmcpAuthorizationRequest, CredentialStore, InMemoryCredentialStore, OAuthState,
@@ -32,22 +32,25 @@ async fn connected(connector: &Connector<'_>, person: &Person<'_>, url: &str, te
 
 /// The skills that a token opens at an address.
 async fn skills(test_system: &TestSystem, url: &str, token: &str) -> Vec<String> {
+    pages_of_skills(async |arguments| {
+        let call = json!({ "name": "list_skills", "arguments": arguments });
+        test_system.call_at(url, Some(token), "tools/call", call).await.json()["result"].clone()
+    })
+    .await
+}
+
+/// The names of all skills, as a page may end early.
+async fn pages_of_skills(page: impl AsyncFn(Value) -> Value) -> Vec<String> {
     let (mut found, mut arguments) = (Vec::new(), json!({}));
     loop {
-        let call = json!({ "name": "list_skills", "arguments": arguments });
-        let page = test_system.call_at(url, Some(token), "tools/call", call).await.json()["result"].clone();
-        found.extend(names(&page));
-        // A page may end early.
+        let page = page(arguments).await;
+        let skills = page["structuredContent"]["skills"].as_array().unwrap_or_else(|| panic!("{page}"));
+        found.extend(skills.iter().map(|skill| skill["name"].as_str().unwrap().to_owned()));
         match &page["structuredContent"]["nextCursor"] {
             Value::Null => return found,
             next => arguments = json!({ "cursor": next }),
         }
     }
-}
-
-fn names(result: &Value) -> Vec<String> {
-    let skills = result["structuredContent"]["skills"].as_array().unwrap_or_else(|| panic!("{result}"));
-    skills.iter().map(|skill| skill["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// 401, and where to read on: about the address that was called.
@@ -554,8 +557,11 @@ async fn rust_sdk_connects_to_each_url_even_without_the_challenge() {
             let client = AuthClient::new(reqwest::Client::new(), state.into_authorization_manager().unwrap());
             let config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
             let running = ().serve(StreamableHttpClientTransport::with_client(client, config)).await.unwrap();
-            let listed = running.call_tool(CallToolRequestParams::new("list_skills")).await.unwrap();
-            assert_eq!(names(&serde_json::to_value(&listed).unwrap()), found, "{url}");
+            let listed = pages_of_skills(async |arguments| {
+                let call = CallToolRequestParams::new("list_skills").with_arguments(object(arguments));
+                serde_json::to_value(running.call_tool(call).await.unwrap()).unwrap()
+            });
+            assert_eq!(listed.await, found, "{url}");
             assert_eq!(claims(tokens["access_token"].as_str().unwrap()).1["aud"], url);
             running.cancel().await.unwrap();
         }

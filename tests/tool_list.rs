@@ -150,6 +150,7 @@ async fn tools_of_the_tenant_are_listed_by_scope() {
     let (connector, tokens) = test_system.connect(ANA, "acme", "skills:read").await;
 
     assert_eq!(names(&test_system, &tokens.access).await, expected(|_| true, &[]));
+    test_system.stop_cutting_pages();
     let resources = connector.call(&tokens.access, "resources/list", json!({})).await.json();
     let uris: Vec<_> = resources["result"]["resources"].as_array().unwrap().iter().map(|it| &it["uri"]).collect();
     assert_eq!(uris, ["skill://house-style", "skill://weekly-report"]);

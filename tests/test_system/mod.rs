@@ -30,7 +30,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fakes::supabase::project::Supabase;
 use local::table_faults::TableFaults;
-use local::table_faults::fault_kind::FaultKind;
 use local::{Options, System};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -164,7 +163,7 @@ impl TestSystem {
     pub fn stop_cutting_pages(&self) {
         if let Some(faults) = self.system.table_faults() {
             faults.change(|settings| {
-                settings.chances.remove(&FaultKind::Cut);
+                settings.cut_to = None;
             });
         }
     }
