@@ -21,14 +21,14 @@ use crate::event::Event;
 use crate::http::client_address;
 use crate::http::cors;
 use crate::http::edge::{AroundEdge, Edge};
-use crate::http::error_response::ErrorResponse;
+use crate::http::oauth_error_response::OAuthErrorResponse;
 use crate::http::parameters::ParameterError;
 use crate::http::response::{self, Reason};
 use crate::telemetry::log;
+use crate::telemetry::metrics::RequestMetrics;
 use crate::telemetry::request_attributes::RequestAttributes;
 use crate::telemetry::request_context::RequestContext;
 use crate::telemetry::request_log;
-use crate::telemetry::request_metrics::RequestMetrics;
 
 /// A response as API Gateway takes it.
 pub type Response = lambda_http::Response<Body>;
@@ -44,7 +44,9 @@ pub trait Function: Send + Sync + 'static {
     /// Answers a request that breaks the rules of HTTP. Only method, path and source address are left in
     /// `request`. Functions that serve pages override this with a page.
     fn handle_malformed(&self, request: Request, malformed: ParameterError) -> impl Future<Output = Response> + Send {
-        async move { cors::open(response::no_store(ErrorResponse::from(malformed).into_response(&request, &malformed))) }
+        async move {
+            cors::open(response::no_store(OAuthErrorResponse::from(malformed).into_response(&request, &malformed)))
+        }
     }
 }
 

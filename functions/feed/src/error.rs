@@ -1,6 +1,6 @@
 //! The errors of the product feed.
 
-use shared::http::error_response::ErrorResponse;
+use shared::http::oauth_error_response::OAuthErrorResponse;
 use shared::lambda::{Request, Response};
 use shared::member_revocation::MarkError;
 use shared::oauth::error::ErrorCode;
@@ -35,31 +35,35 @@ pub(crate) enum FeedError {
 
 impl FeedError {
     /// The table of errors. 4xx means that the same delivery fails again until somebody changes something.
-    const fn row(&self) -> ErrorResponse {
+    const fn row(&self) -> OAuthErrorResponse {
         use ErrorCode::{AccessDenied, InvalidRequest};
         match self {
-            Self::TooLarge => ErrorResponse::too_large(InvalidRequest, "The body is larger than 16 KB."),
+            Self::TooLarge => OAuthErrorResponse::too_large(InvalidRequest, "The body is larger than 16 KB."),
             // 403 and not 401, which would have to name a scheme that `Authorization` knows (RFC 9110 §15.5.2).
             Self::Signature(SignatureError::TimestampOutOfTolerance) => {
-                ErrorResponse::forbidden(AccessDenied, "webhook-timestamp is more than five minutes off.")
+                OAuthErrorResponse::forbidden(AccessDenied, "webhook-timestamp is more than five minutes off.")
             }
             // The description does not say which header or secret was wrong.
-            Self::Signature(_) => ErrorResponse::forbidden(AccessDenied, "The delivery is not signed as it must be."),
-            Self::InvalidJson => ErrorResponse::new(
+            Self::Signature(_) => {
+                OAuthErrorResponse::forbidden(AccessDenied, "The delivery is not signed as it must be.")
+            }
+            Self::InvalidJson => OAuthErrorResponse::new(
                 InvalidRequest,
                 "The body must be a JSON object with type, record, old_record or person, and sequence.",
             ),
             Self::InvalidRows => {
                 const ROWS: &str = "INSERT has a record, DELETE an old_record, and UPDATE both. What is of a person has a person alone.";
-                ErrorResponse::new(InvalidRequest, ROWS)
+                OAuthErrorResponse::new(InvalidRequest, ROWS)
             }
-            Self::InvalidTenant => ErrorResponse::new(InvalidRequest, "tenant must be 1 to 64 of a-z, 0-9, _ and -."),
-            Self::InvalidPerson => ErrorResponse::new(InvalidRequest, "person must be a UUID in lower case."),
-            Self::InvalidRole => ErrorResponse::new(
+            Self::InvalidTenant => {
+                OAuthErrorResponse::new(InvalidRequest, "tenant must be 1 to 64 of a-z, 0-9, _ and -.")
+            }
+            Self::InvalidPerson => OAuthErrorResponse::new(InvalidRequest, "person must be a UUID in lower case."),
+            Self::InvalidRole => OAuthErrorResponse::new(
                 InvalidRequest,
                 "role must have 1 to 64 characters, none of them control characters.",
             ),
-            Self::Upstream(_) | Self::Mark(_) => ErrorResponse::UNAVAILABLE,
+            Self::Upstream(_) | Self::Mark(_) => OAuthErrorResponse::UNAVAILABLE,
         }
     }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
-use shared::http::error_response;
+use shared::http::oauth_error_response;
 use shared::http::parameters::ParameterError;
 use shared::http::{body, response};
 use shared::joint_revocation::JointRevocation;
@@ -180,6 +180,6 @@ impl Function for ProductFeed {
 
     /// Answers without CORS headers: the sender is no browser.
     async fn handle_malformed(&self, request: Request, malformed: ParameterError) -> Response {
-        error_response::ErrorResponse::from(malformed).into_response(&request, &malformed)
+        oauth_error_response::OAuthErrorResponse::from(malformed).into_response(&request, &malformed)
     }
 }

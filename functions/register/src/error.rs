@@ -1,6 +1,6 @@
 //! The errors of the registration endpoint.
 
-use shared::http::error_response::ErrorResponse;
+use shared::http::oauth_error_response::OAuthErrorResponse;
 use shared::oauth::error::ErrorCode;
 use shared::oauth::redirect_uri::RedirectUriError;
 use shared::upstream_error::UpstreamError;
@@ -29,7 +29,7 @@ pub(crate) enum RegistrationError {
 
 impl RegistrationError {
     /// What the client is told (RFC 7591 §3.2.2).
-    pub(crate) fn error_response(&self) -> ErrorResponse {
+    pub(crate) fn error_response(&self) -> OAuthErrorResponse {
         use ErrorCode::{InvalidClientMetadata, InvalidRedirectUri};
 
         const JSON: &str = "The body must be a JSON object of client metadata.";
@@ -40,14 +40,14 @@ impl RegistrationError {
         const BLOCKED: &str = "This client is blocked here. Those who run the service can tell why.";
 
         match self {
-            Self::NotJson => ErrorResponse::new(InvalidClientMetadata, JSON),
-            Self::TooLarge => ErrorResponse::too_large(InvalidClientMetadata, SIZE),
-            Self::RedirectUriCount => ErrorResponse::new(InvalidRedirectUri, COUNT),
-            Self::RedirectUri(error) => ErrorResponse::new(InvalidRedirectUri, error.sentence()),
-            Self::GrantTypes => ErrorResponse::new(InvalidClientMetadata, GRANT_TYPES),
-            Self::ResponseTypes => ErrorResponse::new(InvalidClientMetadata, RESPONSE_TYPES),
-            Self::Blocked => ErrorResponse::new(InvalidClientMetadata, BLOCKED),
-            Self::Upstream(_) => ErrorResponse::UNAVAILABLE,
+            Self::NotJson => OAuthErrorResponse::new(InvalidClientMetadata, JSON),
+            Self::TooLarge => OAuthErrorResponse::too_large(InvalidClientMetadata, SIZE),
+            Self::RedirectUriCount => OAuthErrorResponse::new(InvalidRedirectUri, COUNT),
+            Self::RedirectUri(error) => OAuthErrorResponse::new(InvalidRedirectUri, error.sentence()),
+            Self::GrantTypes => OAuthErrorResponse::new(InvalidClientMetadata, GRANT_TYPES),
+            Self::ResponseTypes => OAuthErrorResponse::new(InvalidClientMetadata, RESPONSE_TYPES),
+            Self::Blocked => OAuthErrorResponse::new(InvalidClientMetadata, BLOCKED),
+            Self::Upstream(_) => OAuthErrorResponse::UNAVAILABLE,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use shared::client_authenticator::ClientAuthenticationError;
 use shared::http::client_authentication::ClientCredentialsError;
-use shared::http::error_response::ErrorResponse;
+use shared::http::oauth_error_response::OAuthErrorResponse;
 use shared::http::parameters::ParameterError;
 use shared::oauth::client::CredentialsError;
 use shared::oauth::error::ErrorCode;
@@ -34,18 +34,18 @@ pub(crate) enum RevokeError {
 
 impl RevokeError {
     /// What the client is told (RFC 7009 §2.2.1).
-    pub(crate) fn error_response(&self) -> ErrorResponse {
+    pub(crate) fn error_response(&self) -> OAuthErrorResponse {
         match self {
             Self::MalformedRequest(malformed) => (*malformed).into(),
             Self::ClientCredentials(error) => (*error).into(),
-            Self::MissingToken => ErrorResponse::new(ErrorCode::InvalidRequest, "token is missing."),
+            Self::MissingToken => OAuthErrorResponse::new(ErrorCode::InvalidRequest, "token is missing."),
             Self::ApiKey => {
-                ErrorResponse::new(ErrorCode::UnsupportedTokenType, "An API key is revoked where it was made.")
+                OAuthErrorResponse::new(ErrorCode::UnsupportedTokenType, "An API key is revoked where it was made.")
             }
             Self::UnknownClient | Self::ClientAuthentication(_) | Self::WeakerAuthentication => {
-                ErrorResponse::INVALID_CLIENT
+                OAuthErrorResponse::INVALID_CLIENT
             }
-            Self::ClientKeysUnavailable | Self::Upstream(_) => ErrorResponse::UNAVAILABLE,
+            Self::ClientKeysUnavailable | Self::Upstream(_) => OAuthErrorResponse::UNAVAILABLE,
         }
     }
 }

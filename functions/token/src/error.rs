@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::client_authenticator::ClientAuthenticationError;
 use shared::http::client_authentication::ClientCredentialsError;
-use shared::http::error_response::ErrorResponse;
+use shared::http::oauth_error_response::OAuthErrorResponse;
 use shared::http::parameters::ParameterError;
 use shared::oauth::client::CredentialsError;
 use shared::oauth::error::ErrorCode;
@@ -80,7 +80,7 @@ impl TokenError {
     }
 
     /// What the client is told.
-    pub(crate) fn error_response(&self) -> ErrorResponse {
+    pub(crate) fn error_response(&self) -> OAuthErrorResponse {
         self.row().1
     }
 
@@ -88,7 +88,7 @@ impl TokenError {
     ///
     /// `invalid_client` makes Claude register again, and `invalid_grant` makes it ask the person again. So
     /// the two must not be confused.
-    fn row(&self) -> (&'static str, ErrorResponse) {
+    fn row(&self) -> (&'static str, OAuthErrorResponse) {
         use ErrorCode::{InvalidGrant, InvalidRequest, InvalidScope, InvalidTarget};
 
         const CODE: &str = "The code is not valid for this client and request, or was used before.";
@@ -101,7 +101,7 @@ impl TokenError {
         const TARGET: &str = "The resource is not the one that the person approved.";
         const MISSING: &str = "A required parameter is missing.";
 
-        let row = |word, code, description| (word, ErrorResponse::new(code, description));
+        let row = |word, code, description| (word, OAuthErrorResponse::new(code, description));
         match self {
             Self::MalformedRequest(error) => ("malformed", (*error).into()),
             Self::ClientCredentials(error) => ("no_client", (*error).into()),
@@ -110,12 +110,12 @@ impl TokenError {
             Self::MalformedCodeVerifier => row("not_a_verifier", InvalidRequest, VERIFIER),
             Self::MalformedCode => row("not_a_code", InvalidGrant, CODE),
             Self::MalformedRefreshToken => row("not_a_refresh_token", InvalidGrant, REFRESH_TOKEN),
-            Self::UnknownClient => ("unknown_client", ErrorResponse::INVALID_CLIENT),
-            Self::ClientAuthentication(_) => ("unauthenticated", ErrorResponse::INVALID_CLIENT),
-            Self::ClientKeysUnavailable => ("client_keys_unavailable", ErrorResponse::UNAVAILABLE),
+            Self::UnknownClient => ("unknown_client", OAuthErrorResponse::INVALID_CLIENT),
+            Self::ClientAuthentication(_) => ("unauthenticated", OAuthErrorResponse::INVALID_CLIENT),
+            Self::ClientKeysUnavailable => ("client_keys_unavailable", OAuthErrorResponse::UNAVAILABLE),
             Self::ClientKeysNotFetched => row("client_keys_not_fetched", InvalidGrant, NEITHER),
-            Self::AssertionReplayed => ("assertion_replayed", ErrorResponse::INVALID_CLIENT),
-            Self::WeakerAuthentication => ("weaker_authentication", ErrorResponse::INVALID_CLIENT),
+            Self::AssertionReplayed => ("assertion_replayed", OAuthErrorResponse::INVALID_CLIENT),
+            Self::WeakerAuthentication => ("weaker_authentication", OAuthErrorResponse::INVALID_CLIENT),
             Self::UnknownCode => row("unknown_code", InvalidGrant, CODE),
             Self::UnknownGrant => row("unknown_grant", InvalidGrant, REFRESH_TOKEN),
             Self::ClientMismatch => row("another_client", InvalidGrant, REFRESH_TOKEN),
@@ -130,13 +130,13 @@ impl TokenError {
             Self::ConcurrentCodeUse => row("code_raced", InvalidGrant, CODE),
             Self::RefreshToken(state) => row(state.as_str(), InvalidGrant, REFRESH_TOKEN),
             Self::ConcurrentRotations => row("outrun", InvalidGrant, REFRESH_TOKEN),
-            Self::TooManyRetries => ("too_many_retries", ErrorResponse::TOO_MANY_RETRIES),
-            Self::TooManySignatures(left) => ("too_many_signatures", ErrorResponse::too_many(*left)),
+            Self::TooManyRetries => ("too_many_retries", OAuthErrorResponse::TOO_MANY_RETRIES),
+            Self::TooManySignatures(left) => ("too_many_signatures", OAuthErrorResponse::too_many(*left)),
             Self::GrantOver(RevocationReason::MembershipGone) => row("not_a_member", InvalidGrant, GRANT),
             Self::GrantOver(reason) => row(reason.as_str(), InvalidGrant, GRANT),
             Self::InvalidScope => row("scope", InvalidScope, SCOPE),
             Self::InvalidTarget => row("target", InvalidTarget, TARGET),
-            Self::Upstream(_) => ("unavailable", ErrorResponse::UNAVAILABLE),
+            Self::Upstream(_) => ("unavailable", OAuthErrorResponse::UNAVAILABLE),
         }
     }
 }

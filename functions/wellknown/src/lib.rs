@@ -9,7 +9,7 @@ mod published_keys;
 use http::{Method, StatusCode};
 use serde::Serialize;
 use shared::environment::{ConfigError, Environment};
-use shared::http::error_response::ErrorResponse;
+use shared::http::oauth_error_response::OAuthErrorResponse;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
@@ -65,7 +65,7 @@ impl WellKnown {
         if let Some(keys) = keys {
             return Some(match keys.fetch().await {
                 Ok(keys) => document(keys),
-                Err(fault) => ErrorResponse::UNAVAILABLE.into_response(request, &fault),
+                Err(fault) => OAuthErrorResponse::UNAVAILABLE.into_response(request, &fault),
             });
         }
         if let Some(inserted) = path.strip_prefix("/.well-known/oauth-authorization-server") {

@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use super::address_forwarding::{AddressForwarding, Forwarded, ForwardsAddress, SECRET_KEY_PREFIX};
 use crate::environment::{ConfigError, Environment};
-use crate::telemetry::metrics;
+use crate::telemetry::current_request;
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
@@ -153,9 +153,12 @@ impl Supabase {
         request: &SupabaseRequest<'_>,
         forwarded: Option<&Forwarded>,
     ) -> Result<SupabaseResponse, UpstreamError> {
-        metrics::timed("Supabase", tokio::time::timeout(request.timeout, self.exchange_untimed(request, forwarded)))
-            .await
-            .map_err(|_| upstream_call::timed_out(request.call))?
+        current_request::timed(
+            "Supabase",
+            tokio::time::timeout(request.timeout, self.exchange_untimed(request, forwarded)),
+        )
+        .await
+        .map_err(|_| upstream_call::timed_out(request.call))?
     }
 
     async fn exchange_untimed(

@@ -16,8 +16,8 @@ use crate::oauth::grant::{Approval, Grant};
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::instance_id::InstanceId;
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::telemetry::metrics::RequestMetrics;
 use crate::telemetry::request_context::RequestContext;
-use crate::telemetry::request_metrics::RequestMetrics;
 
 /// The version of the members of lines.
 pub const VERSION: u32 = 1;

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::telemetry::metrics::RequestMetrics;
 use crate::telemetry::request_attributes::RequestAttributes;
-use crate::telemetry::request_metrics::RequestMetrics;
 
 tokio::task_local! {
     static CURRENT: RequestContext;

@@ -289,7 +289,7 @@ impl Template {
         let text = |value: Option<&Value>| self.resolve_text(value.unwrap_or(&Value::Null));
         let namespace = text(metric.get("Namespace"))?;
         let mut dimensions = BTreeMap::new();
-        let ours = namespace.starts_with(shared::telemetry::request_metrics::NAMESPACE);
+        let ours = namespace.starts_with(shared::telemetry::metrics::NAMESPACE);
         // Those of AWS's own metrics name resources, some of which there are not here.
         for dimension in metric.get("Dimensions").and_then(Value::as_array).into_iter().flatten().filter(|_| ours) {
             dimensions.insert(text(dimension.get("Name"))?, text(dimension.get("Value"))?);

@@ -14,7 +14,7 @@ use crate::oauth::error::ErrorCode;
 
 /// An error response (RFC 6749 §5.2, and the specifications that extend it).
 #[derive(Clone, Copy, Debug)]
-pub struct ErrorResponse {
+pub struct OAuthErrorResponse {
     status: StatusCode,
     code: ErrorCode,
     sentence: &'static str,
@@ -22,7 +22,7 @@ pub struct ErrorResponse {
     retry_after: Option<Duration>,
 }
 
-impl ErrorResponse {
+impl OAuthErrorResponse {
     /// The client is unknown or not authenticated. 401, so that Claude registers again.
     pub const INVALID_CLIENT: Self = Self {
         status: StatusCode::UNAUTHORIZED,
@@ -92,7 +92,7 @@ impl ErrorResponse {
     }
 }
 
-impl From<ParameterError> for ErrorResponse {
+impl From<ParameterError> for OAuthErrorResponse {
     fn from(malformed: ParameterError) -> Self {
         match malformed {
             ParameterError::TooLarge => Self::too_large(ErrorCode::InvalidRequest, "The request is too large."),
@@ -106,7 +106,7 @@ impl From<ParameterError> for ErrorResponse {
     }
 }
 
-impl From<ClientCredentialsError> for ErrorResponse {
+impl From<ClientCredentialsError> for OAuthErrorResponse {
     fn from(error: ClientCredentialsError) -> Self {
         match error {
             ClientCredentialsError::Missing => {
