@@ -51,7 +51,7 @@ def main(*arguments):
     for path in documents:
         for number, mistake in [*lines(path), *prose(path), *links(path, headings), *paths(path)]:
             mistakes.append(f"{path.relative_to(ROOT)}:{number}: {mistake}")
-    mistakes += [*alarms(), *commands(), *outline(), *address()]
+    mistakes += [*alarms(), *commands(), *outline(), *address(), *sentences(), *deciding()]
     print(*mistakes, sep="\n", end="\n" if mistakes else "")
     print(f"{len(documents)} documents, {sum(words(path) for path in documents)} words, {len(mistakes)} mistakes")
     return 1 if mistakes else 0
@@ -217,6 +217,26 @@ def address():
     found = set(re.findall(r"[\w.+-]+@[\w.-]+\w", security))
     if found != {PLACEHOLDER}:
         yield f"SECURITY.md: names {', '.join(sorted(found)) or 'no address'}, not {PLACEHOLDER}"
+
+
+def sentences():
+    """What people read, as docs/support.md quotes it, is what a page or a program says."""
+    sources = [path for folder in ("functions", "shared") for path in (ROOT / folder).rglob("*") if path.suffix in {".rs", ".html"}]
+    said = [re.sub(r"\\?\s+", " ", path.read_text(encoding="utf-8")) for path in sources]
+    for number, line, _ in numbered(ROOT / "docs/support.md"):
+        for quoted in re.findall(r"^\| `([^`…]+)", line):
+            if not any(quoted in text for text in said):
+                yield f"docs/support.md:{number}: nothing says “{quoted}”"
+
+
+def deciding():
+    """What decides how long something lasts is in the file that docs/lifetimes.md names."""
+    for number, line, _ in numbered(ROOT / "docs/lifetimes.md"):
+        for names, path in re.findall(r"\| ([^|]*) \| `([\w/.-]+\.(?:rs|yaml))` \|$", line):
+            text = (ROOT / path).read_text(encoding="utf-8")
+            for name in re.findall(r"`(\w+)", names):
+                if not re.search(rf"\b{name}\b", text):
+                    yield f"docs/lifetimes.md:{number}: {path} has no {name}"
 
 
 if __name__ == "__main__":

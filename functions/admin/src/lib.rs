@@ -183,9 +183,8 @@ impl Admin {
         self.layout.paths().of(request.uri().path())
     }
 
-    /// An access token outlives its session by up to an hour. That is enough to read, and not enough to change
-    /// anything. If Supabase does not answer, a change that only revokes works all the same; one that `grants_access`
-    /// does not.
+    /// What Supabase said of a session may be a minute old. That is enough to read, and not enough to change anything. If Supabase does
+    /// not answer, a change that only revokes works all the same; one that `grants_access` does not.
     async fn verify_session_is_active(&self, person: &SignedIn, grants_access: bool) -> Result<(), AdminError> {
         match self.identity.still_signed_in(person).await {
             Ok(true) => Ok(()),
