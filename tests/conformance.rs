@@ -20,6 +20,7 @@ use shared::oauth::tenant::TenantId;
 use shared::store::workspace::Name;
 use shared::store::workspace::skill::{Argument, Skill};
 use shared::store::workspace::tool::{Tool, ToolEndpoint};
+use shared::store::workspace::tool_timeout::ToolTimeout;
 use test_system::TestSystem;
 use test_system::connector::AuthorizationRequest;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -156,7 +157,7 @@ async fn lay_out(test_system: &TestSystem, origin: &str) {
             input_schema: object(input),
             output_schema: None,
             kind: ToolEndpoint::Http { url: format!("{origin}/{called}") },
-            timeout: Duration::from_secs(5),
+            timeout: ToolTimeout::from_seconds(5).unwrap(),
             read_only: true,
             destructive: false,
             idempotent: true,

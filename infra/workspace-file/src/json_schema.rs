@@ -18,10 +18,10 @@ use serde_json::{Map, Value, json};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::workspace::query::{COLUMNS, CONDITIONS, FIELD_LIMIT, OPS, ORDERS};
 use shared::store::workspace::skill::{ARGUMENT_DESCRIPTION_LIMIT, ARGUMENTS};
-use shared::store::workspace::tool::{BUILT_IN, TIMEOUTS};
+use shared::store::workspace::tool::BUILT_IN;
+use shared::store::workspace::tool_timeout::ToolTimeout;
 use shared::store::workspace::{CONTENT_LIMIT, DESCRIPTION_LIMIT, TITLE_LIMIT};
 
-use crate::tool::TIMEOUT;
 use crate::{Variables, WorkspaceFile, yaml};
 
 /// The records of a type, each by its id, with its fields.
@@ -95,7 +95,7 @@ struct Tool {
     #[schemars(default, skip_serializing_if = "String::is_empty")]
     function: String,
     /// How long it may take
-    #[schemars(default = "timeout_seconds", range(min = *TIMEOUTS.start(), max = *TIMEOUTS.end()))]
+    #[schemars(default = "timeout_seconds", range(min = *ToolTimeout::SECONDS.start(), max = *ToolTimeout::SECONDS.end()))]
     timeout_seconds: u64,
     /// It changes nothing
     #[schemars(default)]
@@ -260,7 +260,7 @@ impl ObjectSchema {
 }
 
 const fn timeout_seconds() -> u64 {
-    TIMEOUT
+    ToolTimeout::DEFAULT.seconds()
 }
 
 const fn yes() -> bool {

@@ -15,11 +15,10 @@
 //!   output_schema: { type: object, … }          # if it promises a structure
 //! ```
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use shared::store::workspace::tool::{BUILT_IN, TIMEOUTS, Tool, ToolEndpoint, is_callable, is_function};
+use shared::store::workspace::tool::{BUILT_IN, Tool, ToolEndpoint, is_callable, is_function};
 use shared::store::workspace::tool_definition::{RefusedPart, check_size, refused_parts};
+use shared::store::workspace::tool_timeout::ToolTimeout;
 use shared::store::workspace::{Name, ValidationError};
 
 use crate::reader::{Entry, Fields, Reader};
@@ -37,8 +36,6 @@ const KEYS: [&str; 11] = [
     "input_schema",
     "output_schema",
 ];
-/// Seconds that a tool may take, if the file does not say.
-pub(crate) const TIMEOUT: u64 = 10;
 
 pub(crate) fn read(reader: &mut Reader<'_>, name: Name, entry: &Entry<'_>) -> Option<Tool> {
     if BUILT_IN.contains(&name.as_str()) {
@@ -47,7 +44,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: Name, entry: &Entry<'_>) -> Op
     let fields = reader.fields(entry, &KEYS)?;
     let (title, description) = (fields.title(reader, "title"), fields.description(reader));
     let kind = kind(reader, entry, &fields);
-    let timeout = fields.number(reader, "timeout_seconds", &TIMEOUTS, TIMEOUT);
+    let default = ToolTimeout::DEFAULT.seconds();
+    let timeout = fields.number(reader, "timeout_seconds", &ToolTimeout::SECONDS, default);
     let (read_only, destructive) =
         (fields.boolean(reader, "read_only", false), fields.boolean(reader, "destructive", true));
     let (idempotent, open_world) =
@@ -72,7 +70,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: Name, entry: &Entry<'_>) -> Op
             None => None,
         },
         kind: kind?,
-        timeout: Duration::from_secs(timeout?),
+        timeout: timeout.and_then(ToolTimeout::from_seconds)?,
         read_only: read_only?,
         destructive: destructive?,
         idempotent: idempotent?,
@@ -117,7 +115,7 @@ pub(crate) fn comparable(tool: &Tool) -> Value {
         "output_schema": tool.output_schema,
         "url": url,
         "function": function,
-        "timeout_seconds": tool.timeout.as_secs(),
+        "timeout_seconds": tool.timeout.seconds(),
         "read_only": tool.read_only,
         "destructive": tool.destructive,
         "idempotent": tool.idempotent,

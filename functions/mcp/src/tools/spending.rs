@@ -29,27 +29,27 @@ async fn spend(cost: Amounts, context: &ToolContext<'_>) -> Result<(), ToolError
 
 /// For the model: what it cannot do until then.
 fn sentence(Exceeded { whose, measure, max, .. }: Exceeded, minutes: u64) -> String {
-    let whose = match whose {
-        Whose::Credential => "his connection",
-        Whose::Person => "his person",
-        Whose::Tenant => "his workspace",
+    let (beginning, within) = match whose {
+        Whose::Credential => ("This connection", "this connection"),
+        Whose::Person => ("This person", "this person"),
+        Whose::Tenant => ("This workspace", "this workspace"),
     };
     let when = format!("in {minutes} minutes. Do not try again before, and tell the person.");
     match measure {
         Measure::Calls => {
             format!(
-                "T{whose} has made its {max} calls of the workspace's own tools for this hour. It may make more {when}"
+                "{beginning} has made its {max} calls of the workspace's own tools for this hour. It may make more {when}"
             )
         }
         Measure::Bytes => {
             let mib = max.div_ceil(1024 * 1024);
             format!(
-                "Nothing was written: t{whose} would write more than its {mib} MiB for this hour. It may write more {when}"
+                "Nothing was written: {within} would write more than its {mib} MiB for this hour. It may write more {when}"
             )
         }
         Measure::Items => {
             format!(
-                "Nothing was written: t{whose} has made its {max} new things for this hour. It may make more {when}"
+                "Nothing was written: {within} has made its {max} new things for this hour. It may make more {when}"
             )
         }
     }

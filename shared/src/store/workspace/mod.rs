@@ -15,6 +15,7 @@ pub mod schema;
 pub mod skill;
 pub mod tool;
 pub mod tool_definition;
+pub mod tool_timeout;
 mod transaction;
 pub mod view;
 
@@ -221,9 +222,6 @@ pub enum ValidationError {
     /// Not the ARN of a function of AWS Lambda.
     #[error("the function must be the ARN of a Lambda function, with or without an alias or version")]
     Function,
-    /// Outside [`tool::TIMEOUTS`].
-    #[error("the timeout must be between 1 and 25 seconds")]
-    Timeout,
 }
 
 /// Most bytes of a title.

@@ -7,12 +7,11 @@
 //! { …, function: "arn:aws:lambda:eu-west-1:123456789012:function:invoices:live", … }
 //! ```
 
-use std::time::Duration;
-
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::schema::to_stored_text;
+use super::tool_timeout::ToolTimeout;
 use super::{Item, Name, Page, ValidationError, Workspace, WriteError, head, named, object};
 use crate::upstream_error::UpstreamError;
 
@@ -41,7 +40,7 @@ pub struct Tool {
     /// How it is reached.
     pub kind: ToolEndpoint,
     /// How long it may take.
-    pub timeout: Duration,
+    pub timeout: ToolTimeout,
     /// It changes nothing.
     pub read_only: bool,
     /// It may destroy something.
@@ -90,9 +89,6 @@ pub const BUILT_IN: [&str; 19] = [
     "create_chat",
 ];
 
-/// The timeouts that a tool may have, in seconds: API Gateway times out at 30.
-pub const TIMEOUTS: std::ops::RangeInclusive<u64> = 1..=25;
-
 impl Workspace {
     /// The tool of that name.
     ///
@@ -125,15 +121,11 @@ impl Workspace {
             ToolEndpoint::Lambda { .. } => return Err(ValidationError::Function.into()),
         };
         tool.check_definition()?;
-        let seconds = tool.timeout.as_secs();
-        let Some(seconds) = u32::try_from(seconds).ok().filter(|_| TIMEOUTS.contains(&seconds)) else {
-            return Err(ValidationError::Timeout.into());
-        };
         let item = head(KIND, &tool.name, &tool.title, &tool.description)?
             .with("input_schema", to_stored_text(&tool.input_schema)?)
             .with_some("output_schema", tool.output_schema.as_ref().map(to_stored_text).transpose()?)
             .with(attribute, at.as_str())
-            .with("timeout", seconds)
+            .with("timeout", tool.timeout.seconds())
             .with("read_only", tool.read_only)
             .with("destructive", tool.destructive)
             .with("idempotent", tool.idempotent)
@@ -188,7 +180,7 @@ fn read(item: &Item) -> Option<Tool> {
             (None, Some(function)) => ToolEndpoint::Lambda { function: function.to_owned() },
             _ => return None,
         },
-        timeout: Duration::from_secs(item.number("timeout").filter(|seconds| TIMEOUTS.contains(seconds))?),
+        timeout: ToolTimeout::from_seconds(item.number("timeout")?)?,
         read_only: item.flag("read_only")?,
         destructive: item.flag("destructive")?,
         // Tools that were stored before these two attributes existed get the defaults of MCP.

@@ -1,9 +1,8 @@
 //! The tools that a tenant has registered: they are sent what the model sent, who lets it be done, and nothing else of us.
 
 mod claims;
-mod content;
-mod timeout;
 pub(crate) mod tool_invoker;
+mod tool_response;
 mod tool_token;
 
 use std::sync::Arc;
@@ -13,10 +12,10 @@ use serde_json::Value;
 use shared::oauth::scope::Scope;
 use shared::store::workspace::rate_limit::InFlightCall;
 use shared::store::workspace::{Name, tool};
-use shared::telemetry::metrics;
+use shared::telemetry::current_request;
 use shared::upstream_error::UpstreamError;
 
-use self::content::unusable_schema;
+use self::tool_response::unusable_schema;
 use super::catalog;
 use super::schema::{Formats, SchemaValidationError, validate};
 use super::security_schemes;
@@ -64,7 +63,7 @@ pub(super) async fn list(
             next => after = next,
         }
     };
-    metrics::tools_unlisted(unlisted);
+    current_request::tools_unlisted(unlisted);
     Ok(end)
 }
 

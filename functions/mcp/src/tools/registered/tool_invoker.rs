@@ -1,19 +1,20 @@
 //! Calls the tools that tenants serve, over HTTP or as Lambda functions, and knows how many calls there may be.
 
+use std::time::Duration;
+
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 use shared::access::Access;
 use shared::clock::{Deadline, Timestamp};
 use shared::environment::{ConfigError, Environment};
-use shared::invoker::{InvocationError, Invoker};
-use shared::outbound::{Outbound, OutboundError, OutboundRequest};
+use shared::invoker::Invoker;
+use shared::outbound::{Outbound, OutboundRequest};
 use shared::store::workspace::tool::{Tool, ToolEndpoint};
 use shared::upstream_call;
 
 use super::claims::{CallerClaims, Claims};
-use super::content;
-use super::timeout::{timed_out, timeout};
+use super::tool_response;
 use super::tool_token::ToolTokenSigner;
 use crate::tools::tool_error::ToolError;
 use crate::tools::tool_result::ToolResult;
@@ -83,26 +84,13 @@ impl ToolInvoker {
         let mut token = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| upstream_call::failed("KMS.Sign", "a token that no header takes"))?;
         token.set_sensitive(true);
-        let (body, timeout) = (arguments.to_string().into_bytes(), timeout(tool, deadline)?);
-        let fetch = OutboundRequest::post_json(url, body, timeout, content::LIMIT)
-            .accepting(content::ACCEPT)
+        let (body, timeout) = (arguments.to_string().into_bytes(), within(tool, deadline)?);
+        let fetch = OutboundRequest::post_json(url, body, timeout, tool_response::LIMIT)
+            .accepting(tool_response::ACCEPT)
             .header(AUTHORIZATION, token);
-        let answer = self.outbound.fetch(fetch).await.map_err(|refused| {
-            let why = match refused {
-                OutboundError::TimedOut => return timed_out(timeout),
-                OutboundError::ConnectTimedOut | OutboundError::Unreachable | OutboundError::Unresolved => {
-                    "unreachable"
-                }
-                OutboundError::RequestTooLarge | OutboundError::ResponseTooLarge => "too_large",
-                OutboundError::NotAnAddress
-                | OutboundError::Insecure
-                | OutboundError::Userinfo
-                | OutboundError::Port
-                | OutboundError::SpecialUse => "guarded",
-            };
-            ToolError::failed(why, format!("The tool did not answer: {refused}."))
-        })?;
-        content::from_http_response(tool, &answer)
+        let answer = self.outbound.fetch(fetch).await;
+        let answer = answer.map_err(|refused| tool_response::from_outbound_error(refused, timeout))?;
+        tool_response::from_http_response(tool, &answer)
     }
 
     /// An invocation. The event is `{ "arguments": {…}, "context": {…} }`, the latter being [`CallerClaims`]; no token, because IAM
@@ -116,18 +104,16 @@ impl ToolInvoker {
         deadline: &Deadline,
     ) -> Result<ToolResult, ToolError> {
         let event = json!({ "arguments": arguments, "context": caller }).to_string().into_bytes();
-        let timeout = timeout(tool, deadline)?;
-        let returned = self.invoker.invoke(function, event, timeout, content::LIMIT).await;
-        let returned = returned.map_err(|refused| {
-            let why = match &refused {
-                InvocationError::Failed(said) => return content::from_function_error(said),
-                InvocationError::TimedOut => return timed_out(timeout),
-                InvocationError::TooLarge => "too_large",
-                InvocationError::Busy => "busy",
-                InvocationError::Unreachable => "unreachable",
-            };
-            ToolError::failed(why, format!("The tool did not answer: {refused}."))
-        })?;
-        content::from_function_result(tool, &returned)
+        let timeout = within(tool, deadline)?;
+        let returned = self.invoker.invoke(function, event, timeout, tool_response::LIMIT).await;
+        let returned = returned.map_err(|refused| tool_response::from_invocation_error(&refused, timeout))?;
+        tool_response::from_function_result(tool, &returned)
     }
+}
+
+/// How long a call may take.
+fn within(tool: &Tool, deadline: &Deadline) -> Result<Duration, ToolError> {
+    tool.timeout.within(deadline).ok_or_else(|| {
+        ToolError::failed("timed_out", "The tool was not called: too much time had passed before. Try again.")
+    })
 }
