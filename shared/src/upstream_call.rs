@@ -5,24 +5,24 @@ use std::error::Error;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-use crate::telemetry::current_request;
+use crate::telemetry::request_counts;
 use crate::upstream_error::UpstreamError;
 
 /// Counts the failure of `call`, named as `Service.Operation`; `reason` is for the log.
 pub fn failed(call: &'static str, reason: impl Into<String>) -> UpstreamError {
-    current_request::count_failed_call(call);
+    request_counts::count_failed_call(call);
     UpstreamError::new(call, reason)
 }
 
 /// Counts that `call` took longer than it may.
 pub(crate) fn timed_out(call: &'static str) -> UpstreamError {
-    current_request::count_failed_call(call);
+    request_counts::count_failed_call(call);
     UpstreamError::timed_out(call)
 }
 
 /// Counts that `call` was not made, as strangers had it made too often.
 pub(crate) fn rate_limited(call: &'static str, reason: impl Into<String>) -> UpstreamError {
-    current_request::count_unasked();
+    request_counts::count_unasked();
     UpstreamError::rate_limited(call, reason)
 }
 
@@ -31,6 +31,6 @@ pub(crate) fn failed_at_aws<E>(call: &'static str, error: &SdkError<E, HttpRespo
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
-    current_request::count_failed_call(call);
+    request_counts::count_failed_call(call);
     UpstreamError::of_aws(call, error)
 }

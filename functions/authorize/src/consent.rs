@@ -25,7 +25,7 @@ use crate::consent_form_error::{ConsentFormError, Focus};
 use crate::redirect_target::RedirectTarget;
 use crate::rejected_form::RejectedForm;
 use crate::request::{self, AuthorizationRequest};
-use crate::scope_fields::{Group, ScopeChoice, field, field_in, field_of_more, in_words, words};
+use crate::scope_fields::{Group, ScopeChoice, ScopeField, in_words, words};
 
 /// Everything that the page shows.
 pub(crate) struct Consent<'a> {
@@ -141,18 +141,23 @@ impl<'a> Consent<'a> {
         now: Timestamp,
     ) -> Response {
         let requested = self.authorization.scopes.permissions();
-        let ticked = |field: &str| rejected.and_then(|form| form.has_ticked(field));
+        let ticked = |field: ScopeField<'_>| {
+            rejected.and_then(|form| form.has_ticked(&field.name())).unwrap_or(field.comes_ticked())
+        };
         let error = rejected.map(|form| form.error);
         let replaces = rejected.and_then(RejectedForm::replaces);
         let only = match self.memberships {
             [only] => Some(only),
             _ => None,
         };
-        let choice = |scope: Scope| {
-            let ((title, hint), field) = (words(scope), field(scope));
+        let choice = |field: ScopeField<'_>| {
+            let scope = field.scope();
+            let (title, hint) = words(scope);
             let barred = only.is_some_and(|only| !only.role.permissions.contains(scope));
-            let checked = !barred && ticked(&field).unwrap_or(true);
-            ScopeChoice { scope: scope.as_str(), checked, focus: false, field, title, hint, barred }
+            // Pending scopes are offered where the role allows them, in whichever tenant.
+            let barred = barred && !matches!(field, ScopeField::Pending(..));
+            let checked = !barred && ticked(field);
+            ScopeChoice { scope: scope.as_str(), checked, focus: false, field: field.name(), title, hint, barred }
         };
         let client = ShownClient::of(self.redirect_target, self.vouched_hosts);
         let more = self.offered_beyond_request();
@@ -165,7 +170,7 @@ impl<'a> Consent<'a> {
             .collect();
         let return_to = request::return_to(parameters);
         let usable = tenants.iter().any(|tenant| !tenant.useless);
-        let mut groups = Group::of(requested, choice);
+        let mut groups = Group::of(requested, |scope| choice(ScopeField::Requested(scope)));
         if let Some(error) = error {
             put_focus(error, &mut tenants, &mut groups);
         }
@@ -199,14 +204,7 @@ impl<'a> Consent<'a> {
                 _ => TenantSelection::Several(tenants),
             },
             groups,
-            more: if shows_more {
-                Group::of(more, |scope| {
-                    let field = field_of_more(scope);
-                    ScopeChoice { checked: ticked(&field).unwrap_or(false), field, ..choice(scope) }
-                })
-            } else {
-                Vec::new()
-            },
+            more: if shows_more { Group::of(more, |scope| choice(ScopeField::More(scope))) } else { Vec::new() },
             more_url: (!shows_more && !more.is_empty()).then(|| request::return_to_more(parameters)),
             pending: self
                 .memberships
@@ -214,24 +212,17 @@ impl<'a> Consent<'a> {
                 .flat_map(|membership| {
                     self.offered_pending_scopes(membership).iter().map(move |scope| (membership, scope))
                 })
-                .map(|(membership, scope)| {
-                    let field = field_in(membership, scope);
-                    // A pending scope is never ticked in advance. Otherwise a client could choose what the person
-                    // approves, by making a call that is refused.
-                    let checked = ticked(&field).unwrap_or(false);
-                    let scope = ScopeChoice { checked, field, barred: false, ..choice(scope) };
-                    PendingScopeChoice {
-                        id: membership.tenant.as_str(),
-                        tenant: SanitizedText(&membership.name),
-                        scope,
-                    }
+                .map(|(membership, scope)| PendingScopeChoice {
+                    id: membership.tenant.as_str(),
+                    tenant: SanitizedText(&membership.name),
+                    scope: choice(ScopeField::Pending(membership, scope)),
                 })
                 .collect(),
             stay: self
                 .authorization
                 .scopes
                 .contains(Scope::OfflineAccess)
-                .then(|| ticked(&field(Scope::OfflineAccess)).unwrap_or(true)),
+                .then(|| ticked(ScopeField::Requested(Scope::OfflineAccess))),
             console: self.issuer.at(&self.layout.paths().admin("")),
         };
         let page = |status| self.layout.page(status, FormAction::Anywhere, Some(&SCRIPT), page.render());

@@ -12,7 +12,7 @@ use crate::confirmation::Confirmation;
 use crate::consent::Consent;
 use crate::consent_form_error::ConsentFormError;
 use crate::rejected_form;
-use crate::scope_fields::{field, field_in, field_of_more};
+use crate::scope_fields::ScopeField;
 
 /// The decision of the person.
 pub(crate) enum Decision<'a> {
@@ -61,13 +61,13 @@ impl<'a> Decision<'a> {
             None => ConsentFormError::NoTenant,
             Some(_) => ConsentFormError::AnotherTenant,
         })?;
-        let ticked = |field: String| parameters.value(&field).is_some();
+        let ticked = |field: ScopeField<'_>| parameters.value(&field.name()).is_some();
         // A pending scope of another tenant does not count in this one, ticked or not.
-        let requested = consent.authorization.scopes.iter().filter(|scope| ticked(field(*scope)));
-        let pending =
-            consent.offered_pending_scopes(membership).iter().filter(|scope| ticked(field_in(membership, *scope)));
+        let requested = consent.authorization.scopes.iter().filter(|scope| ticked(ScopeField::Requested(*scope)));
+        let pending = consent.offered_pending_scopes(membership);
+        let pending = pending.iter().filter(|scope| ticked(ScopeField::Pending(membership, *scope)));
         let more = consent.offered_beyond_request().intersection(membership.role.permissions);
-        let more = more.iter().filter(|scope| ticked(field_of_more(*scope)));
+        let more = more.iter().filter(|scope| ticked(ScopeField::More(*scope)));
         let scopes = requested.chain(pending).chain(more).fold(Scopes::NONE, Scopes::with);
         if scopes.permissions().is_empty() {
             return Err(ConsentFormError::NothingTicked);

@@ -1,4 +1,4 @@
-//! What may be ticked on the consent page: the scopes in plain words, and the fields of their boxes.
+//! What may be ticked on the consent page: the scopes in plain words, the fields of their boxes, and which boxes come ticked.
 
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::directory::Membership;
@@ -32,19 +32,38 @@ impl Group {
     }
 }
 
-/// The box of a requested scope.
-pub(crate) fn field(scope: Scope) -> String {
-    format!("allow:{}", scope.as_str())
+/// The field of a box.
+#[derive(Clone, Copy)]
+pub(crate) enum ScopeField<'a> {
+    /// Of a requested scope.
+    Requested(Scope),
+    /// Of one that was not requested.
+    More(Scope),
+    /// Of a pending scope in the tenant of the membership.
+    Pending(&'a Membership, Scope),
 }
 
-/// The box of one that was not requested.
-pub(crate) fn field_of_more(scope: Scope) -> String {
-    format!("more:{}", scope.as_str())
-}
+impl ScopeField<'_> {
+    /// Its name in the form.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Requested(scope) => format!("allow:{}", scope.as_str()),
+            Self::More(scope) => format!("more:{}", scope.as_str()),
+            Self::Pending(membership, scope) => format!("also:{}:{}", membership.tenant, scope.as_str()),
+        }
+    }
 
-/// The box of a pending scope.
-pub(crate) fn field_in(membership: &Membership, scope: Scope) -> String {
-    format!("also:{}:{}", membership.tenant, scope.as_str())
+    /// Whether it comes ticked: if the scope was requested. A pending scope never does. Otherwise a client could choose what the person
+    /// approves, by making a call that is refused.
+    pub(crate) const fn comes_ticked(self) -> bool {
+        matches!(self, Self::Requested(_))
+    }
+
+    pub(crate) const fn scope(self) -> Scope {
+        match self {
+            Self::Requested(scope) | Self::More(scope) | Self::Pending(_, scope) => scope,
+        }
+    }
 }
 
 /// Titles in a row.

@@ -7,7 +7,7 @@ use shared::http::parameters::Parameters;
 use shared::http::response::{see_other, with_reason};
 use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
-use shared::telemetry::current_request;
+use shared::telemetry::request_counts;
 use tokio::time::Instant;
 
 use crate::captcha_token::CaptchaToken;
@@ -44,7 +44,7 @@ impl Login {
         let outcome = self.rate_limiter.limit(Attempt::Mail, outcome, now).await;
         let outcome = outcome.map_err(|error| form.retry_page.with_error(error))?;
         if matches!(outcome, OtpOutcome::Failed(_)) {
-            current_request::sign_in_mail_failed();
+            request_counts::sign_in_mail_failed();
         }
         tokio::time::sleep_until(respond_at).await;
         let mut response = see_other(&self.code_address(&flow.id));

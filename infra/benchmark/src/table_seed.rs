@@ -28,8 +28,12 @@ pub(crate) async fn seed_tables(test_system: &TestSystem, grants: usize) {
     let dynamo = dynamo(test_system);
     let variables = test_system.system().variables("token").expect("a function");
     let (of_grants, of_clients) = (&variables["TABLE_GRANTS"], &variables["TABLE_CLIENTS"]);
+    let directory = &variables["TABLE_DIRECTORY"];
     let (_, _) = test_system.connect("ana@example.com", TENANT, "tools:execute skills:read offline_access").await;
-    let (grant, client) = (any(&dynamo, of_grants).await, any(&dynamo, of_clients).await);
+    let grant = any(&dynamo, of_grants, |item| item.contains_key("client")).await;
+    let client = any(&dynamo, of_clients, |_| true).await;
+    let of_tenant = AttributeValue::S(format!("tenant#{TENANT}"));
+    let membership = any(&dynamo, directory, |item| item.contains_key("role") && item["sk"] == of_tenant).await;
 
     let others = (0..grants).map(|number| {
         let tenant = if number % 10 == 0 { TENANT.to_owned() } else { format!("tenant-{}", number % 1000) };
@@ -39,6 +43,11 @@ pub(crate) async fn seed_tables(test_system: &TestSystem, grants: usize) {
         let theirs = |_| with(&grant, &[("id", id()), ("tenant", TENANT.to_owned()), ("person", (*person).to_owned())]);
         (0..GRANTS_PER_PERSON).map(theirs)
     });
+    // Of the identity that the grants were approved under: without it they are over, and nothing is left to end.
+    let members = DEPARTING_PEOPLE
+        .iter()
+        .map(|person| with(&membership, &[("pk", format!("person#{person}")), ("person", (*person).to_owned())]));
+    put(&dynamo, directory, members).await;
     put(&dynamo, of_grants, others.chain(leaving)).await;
     put(&dynamo, of_clients, (0..grants / 10).map(|_| with(&client, &[("id", client_id())]))).await;
 }
@@ -52,9 +61,10 @@ fn dynamo(test_system: &TestSystem) -> Client {
     Client::new(&config.build())
 }
 
-async fn any(dynamo: &Client, table: &str) -> Item {
-    let scanned = dynamo.scan().table_name(table).limit(1).send().await.expect("a table");
-    scanned.items.and_then(|items| items.into_iter().next()).expect("an item")
+/// Any item of that kind.
+async fn any(dynamo: &Client, table: &str, is_of_kind: impl Fn(&Item) -> bool) -> Item {
+    let scanned = dynamo.scan().table_name(table).send().await.expect("a table");
+    scanned.items.and_then(|items| items.into_iter().find(is_of_kind)).expect("an item")
 }
 
 fn with(item: &Item, changes: &[(&str, String)]) -> Item {

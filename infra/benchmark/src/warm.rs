@@ -12,7 +12,7 @@ use local::{Options, Programs};
 use serde_json::json;
 use shared::store::connections::PAGE;
 use test_system::TestSystem;
-use test_system::connector::{Connector, Tokens};
+use test_system::connector::{AuthorizationRequest, Connector, Tokens};
 use test_system::person::{Form, Person};
 
 use crate::cold::LastInvocation;
@@ -20,8 +20,12 @@ use crate::figures::{Spread, Warm};
 use crate::process_cost::{processor_time, resident};
 use crate::table_seed::{DEPARTING_PEOPLE, TENANT, seed_tables};
 
-/// Codes are exchanged before they expire.
-const AT_ONCE: usize = 200;
+/// The approvals of one client, of which a person has 50 connections at most. Codes are exchanged before they expire.
+const OF_CLIENT: usize = 40;
+/// The most approvals: a person approves 240 times an hour at most.
+const APPROVALS: usize = 200;
+/// What is requested.
+const SCOPE: &str = "tools:execute skills:read offline_access";
 /// How often each operation was asked for.
 type Calls = Arc<Mutex<BTreeMap<String, usize>>>;
 
@@ -176,7 +180,7 @@ struct Workload<'w> {
     rows: Vec<Measurement>,
 }
 
-impl Workload<'_> {
+impl<'w> Workload<'w> {
     fn programs(&self) -> impl Iterator<Item = (&'static str, Arc<ProcessPool>)> {
         ["wellknown", "register", "authorize", "token", "revoke", "mcp", "admin"]
             .into_iter()
@@ -203,7 +207,7 @@ impl Workload<'_> {
         self.finish(before, "a new client", times).await;
 
         let connector = test_system.connector("Claude").await;
-        let ask = connector.authorization_request("tools:execute skills:read offline_access");
+        let ask = connector.authorization_request(SCOPE);
         ana.open(&ask.url).await;
         let before = self.begin("authorize");
         for _ in 0..times {
@@ -211,47 +215,60 @@ impl Workload<'_> {
         }
         self.finish(before, "page", times).await;
 
-        let page = ana.open(&ask.url).await;
-        let form = Form::find(&page, "decision").expect("a consent page");
-        let form = form.with("tenant", TENANT).with("decision", "approve");
-        let mut tokens = Vec::new();
-        for part in parts(times) {
-            let mut codes = Vec::new();
-            let before = self.begin("authorize");
-            for _ in 0..part {
-                codes.push(ana.submit(&form).await.redirect_parameters()["code"].clone());
-            }
-            self.finish(before, "approve", part).await;
-            let before = self.begin("token");
-            for code in codes {
-                tokens.push(connector.exchange(&ask, &code).await.tokens(test_system));
-            }
-            self.finish(before, "code", part).await;
-        }
-        self.calls_of_mcp(&connector, &tokens).await;
+        let mut connections = self.connections(&ana, times.min(APPROVALS)).await;
+        self.calls_of_mcp(&connections, times).await;
 
         let before = self.begin("token");
-        for tokens in &mut tokens {
+        let many = connections.len();
+        for number in 0..times {
+            let (connector, tokens) = &mut connections[number % many];
             let refresh = tokens.refresh.as_deref().expect("a refresh token");
             *tokens = connector.refresh(refresh).await.tokens(test_system);
         }
         self.finish(before, "refresh", times).await;
 
         let before = self.begin("revoke");
-        for tokens in &tokens {
+        for (connector, tokens) in &connections {
             assert_eq!(connector.revoke(tokens.refresh.as_deref().expect("a refresh token")).await.status, 200);
         }
-        self.finish(before, "a refresh token", times).await;
+        self.finish(before, "a refresh token", many).await;
         self.administration(&ana, times.min(200)).await;
 
         // What a new process will be given to answer: a call that is let in, and a refresh whose answer was lost.
-        let code = ana.submit(&form).await.redirect_parameters()["code"].clone();
+        let code = ana.submit(&consent_form(&ana, &ask).await).await.redirect_parameters()["code"].clone();
         let called = connector.exchange(&ask, &code).await.tokens(test_system);
         assert_eq!(connector.call(&called.access, "tools/list", json!({})).await.status, 200);
-        let code = ana.submit(&form).await.redirect_parameters()["code"].clone();
+        let code = ana.submit(&consent_form(&ana, &ask).await).await.redirect_parameters()["code"].clone();
         let refreshed = connector.exchange(&ask, &code).await.tokens(test_system);
         let answer = connector.refresh(refreshed.refresh.as_deref().expect("a refresh token")).await;
         assert_eq!(answer.status, 200);
+    }
+
+    /// So many connections, of as many clients as that takes. A page approves once.
+    async fn connections(&mut self, ana: &Person<'_>, many: usize) -> Vec<(Arc<Connector<'w>>, Tokens)> {
+        let mut connections = Vec::new();
+        for from in (0..many).step_by(OF_CLIENT) {
+            let part = OF_CLIENT.min(many - from);
+            let connector = Arc::new(self.test_system.connector(&format!("Claude, from {from}")).await);
+            let ask = connector.authorization_request(SCOPE);
+            let mut forms = Vec::new();
+            for _ in 0..part {
+                forms.push(consent_form(ana, &ask).await);
+            }
+            let mut codes = Vec::new();
+            let before = self.begin("authorize");
+            for form in &forms {
+                codes.push(ana.submit(form).await.redirect_parameters()["code"].clone());
+            }
+            self.finish(before, "approve", part).await;
+            let before = self.begin("token");
+            for code in codes {
+                connections
+                    .push((Arc::clone(&connector), connector.exchange(&ask, &code).await.tokens(self.test_system)));
+            }
+            self.finish(before, "code", part).await;
+        }
+        connections
     }
 
     /// An administrator looks at a tenant with many connections, and ends all of those who leave.
@@ -275,27 +292,27 @@ impl Workload<'_> {
         self.finish(before, "25 connections ended", forms.len()).await;
     }
 
-    async fn calls_of_mcp(&mut self, connector: &Connector<'_>, tokens: &[Tokens]) {
+    async fn calls_of_mcp(&mut self, connections: &[(Arc<Connector<'_>>, Tokens)], times: usize) {
         let before = self.begin("mcp");
-        for tokens in tokens {
+        for (connector, tokens) in connections {
             assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
         }
-        self.finish(before, "first call of a generation", tokens.len()).await;
+        self.finish(before, "first call of a generation", connections.len()).await;
 
-        let access = &tokens[0].access;
+        let (connector, Tokens { access, .. }) = &connections[0];
         let before = self.begin("mcp");
-        for _ in tokens {
+        for _ in 0..times {
             assert_eq!(connector.call(access, "ping", json!({})).await.status, 200);
         }
-        self.finish(before, "admitted", tokens.len()).await;
+        self.finish(before, "admitted", times).await;
 
         let listed = connector.call(access, "tools/list", json!({})).await.json();
         assert!(listed["result"]["tools"].as_array().is_some_and(|tools| tools.len() >= 50), "{listed}");
         let before = self.begin("mcp");
-        for _ in tokens {
+        for _ in 0..times {
             assert_eq!(connector.call(access, "tools/list", json!({})).await.status, 200);
         }
-        self.finish(before, "tools/list of 50 tools", tokens.len()).await;
+        self.finish(before, "tools/list of 50 tools", times).await;
     }
 
     /// Begins a row of requests to `program`.
@@ -334,9 +351,11 @@ struct Baseline {
     ran: Duration,
 }
 
-/// So many, in parts whose codes do not expire meanwhile.
-fn parts(times: usize) -> impl Iterator<Item = usize> {
-    (0..times).step_by(AT_ONCE).map(move |from| AT_ONCE.min(times - from))
+/// The consent page as it is approved.
+async fn consent_form(person: &Person<'_>, ask: &AuthorizationRequest) -> Form {
+    let page = person.open(&ask.url).await;
+    let form = Form::find(&page, "decision").expect("a consent page");
+    form.with("tenant", TENANT).with("decision", "approve")
 }
 
 /// The largest of a program's processes.

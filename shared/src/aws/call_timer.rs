@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
-use crate::telemetry::current_request;
+use crate::telemetry::request_counts;
 
 /// Counts the time of a call, all attempts and pauses included, as time of the service of this name.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Intercept for CallTimer {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(Began(began)) = config.load::<Began>() {
-            current_request::time_of_call(self.0, began.elapsed());
+            request_counts::time_of_call(self.0, began.elapsed());
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use super::address_forwarding::{AddressForwarding, Forwarded, ForwardsAddress, SECRET_KEY_PREFIX};
 use crate::environment::{ConfigError, Environment};
-use crate::telemetry::current_request;
+use crate::telemetry::request_counts;
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
@@ -153,7 +153,7 @@ impl Supabase {
         request: &SupabaseRequest<'_>,
         forwarded: Option<&Forwarded>,
     ) -> Result<SupabaseResponse, UpstreamError> {
-        current_request::timed(
+        request_counts::timed(
             "Supabase",
             tokio::time::timeout(request.timeout, self.exchange_untimed(request, forwarded)),
         )

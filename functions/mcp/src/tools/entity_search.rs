@@ -11,7 +11,7 @@ use shared::store::workspace::query::{Condition, QueryError, Sort, SortKey, Word
 use shared::store::workspace::{Name, Workspace};
 
 use super::arguments::parse_cursor;
-use super::result_size::{PAGE_CUT, Room};
+use super::page_size::{PAGE_CUT, Room};
 use super::tool_error::ToolError;
 use crate::cursor;
 

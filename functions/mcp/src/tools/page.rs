@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use shared::store::workspace::{Page, Summary};
 
-use super::result_size::{self, CONTENT_CUT, PAGE_CUT};
+use super::page_size::{self, CONTENT_CUT, PAGE_CUT};
 use crate::cursor;
 
 // A row of a list: no doc comment, as its schema has no description.
@@ -46,7 +46,7 @@ pub(super) fn page<T, K, R: Serialize>(
     encode: impl Fn(K) -> String,
     row: impl Fn(T) -> R,
 ) -> (Vec<R>, PageEnd) {
-    let (rows, cut_after) = result_size::rows(items, key, row);
+    let (rows, cut_after) = page_size::rows(items, key, row);
     let shortened = cut_after.is_some().then_some(PAGE_CUT);
     (rows, PageEnd { next_cursor: cut_after.or(next).map(encode), shortened })
 }

@@ -15,7 +15,7 @@ use shared::store::workspace::skill::{Argument, Skill};
 use super::arguments::{ListArguments, parse_cursor, unknown_cursor};
 use super::built_in::{BuiltIn, Effect, handler};
 use super::page::{PageEnd, SummaryResult, summaries};
-use super::result_size::content_part;
+use super::page_size::content_part;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
 use crate::cursor;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use shared::oauth::scope::Scope;
 use shared::store::workspace::rate_limit::InFlightCall;
 use shared::store::workspace::{Name, tool};
-use shared::telemetry::current_request;
+use shared::telemetry::request_counts;
 use shared::upstream_error::UpstreamError;
 
 use self::tool_response::unusable_schema;
@@ -63,7 +63,7 @@ pub(super) async fn list(
             next => after = next,
         }
     };
-    current_request::tools_unlisted(unlisted);
+    request_counts::tools_unlisted(unlisted);
     Ok(end)
 }
 

@@ -22,7 +22,7 @@ use shared::invoker::InvocationError;
 use shared::outbound::{OutboundError, OutboundResponse};
 use shared::store::workspace::tool::Tool;
 
-use crate::tools::result_size::{MAX_JSON, MAX_TEXT, beginning};
+use crate::tools::page_size::{MAX_JSON, MAX_TEXT, beginning};
 use crate::tools::schema::{Formats, SchemaValidationError, validate};
 use crate::tools::tool_error::ToolError;
 use crate::tools::tool_result::ToolResult;
