@@ -377,7 +377,7 @@ impl TestSystem {
     /// # Panics
     /// When the table refuses it.
     pub async fn put_item(&self, table: &str, item: &Value) {
-        const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/dynamodb/aws4_request, \
+        const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=tests/20260101/us-east-1/dynamodb/aws4_request, \
                                      SignedHeaders=host, Signature=0";
         let put = self
             .http

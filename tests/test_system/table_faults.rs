@@ -12,7 +12,7 @@ use local::table_faults::fault_settings::FaultSettings;
 pub(crate) fn from_env() -> Option<FaultSettings> {
     #[expect(clippy::disallowed_methods, reason = "it is of whoever runs the tests")]
     let setting = std::env::var("TABLE_FAULTS").ok()?;
-    let of_all = FaultSettings { seed: seed_of_test(), spared: vec!["operator"], ..FaultSettings::default() };
+    let of_all = FaultSettings { seed: seed_of_test(), spared: vec!["operator", "tests"], ..FaultSettings::default() };
     match setting.as_str() {
         "" => None,
         "lag" => {

@@ -1,9 +1,11 @@
 //! What the deployed programs cost. Builds nothing: `cargo lambda build --release` comes before (docs/measuring.md).
 //!
 //! ```text
-//! benchmark [--requests N] [--json FILE]             measures target/lambda, prints Markdown, keeps the figures
+//! benchmark [--requests N] [--json FILE]             measures the programs, prints Markdown, keeps the figures
 //! benchmark growth [--requests N] [--grants N]       warm requests, with a thousand grants in the tables and with so many
 //! benchmark compare BEFORE.json AFTER.json           two files of figures side by side
+//!
+//! --programs FOLDER                                  of `FOLDER/<function>/bootstrap`, in place of target/lambda
 //! ```
 //!
 //! | module | what it is |
@@ -33,28 +35,29 @@ use std::process::ExitCode;
 use figures::Figures;
 
 /// Where cargo-lambda puts the programs.
-const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/lambda");
+const LAMBDA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/lambda");
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let programs = Path::new(PROGRAMS);
     match words.as_slice() {
         ["compare", before, after] => {
             println!("{}", report::comparison(&Figures::read(Path::new(before)), &Figures::read(Path::new(after))));
         }
         ["growth", options @ ..] => {
-            let Some(Options { requests, grants, json: None }) = parse_options(options) else { return usage() };
-            let (few, ..) = Box::pin(warm::measure(programs, requests, DEFAULT_GRANTS)).await;
-            let (many, ..) = Box::pin(warm::measure(programs, requests, grants)).await;
+            let Some(Options { programs, requests, grants, json: None }) = parse_options(options) else {
+                return usage();
+            };
+            let (few, ..) = Box::pin(warm::measure(&programs, requests, DEFAULT_GRANTS)).await;
+            let (many, ..) = Box::pin(warm::measure(&programs, requests, grants)).await;
             println!("{}", report::growth(DEFAULT_GRANTS, &few, grants, &many));
         }
         options => {
-            let Some(Options { requests, json, .. }) = parse_options(options) else { return usage() };
-            let (warm, invocations, _world) = Box::pin(warm::measure(programs, requests, DEFAULT_GRANTS)).await;
-            let cold = cold::measure(programs, &invocations).await;
-            let figures = Figures { sizes: sizes(programs, &invocations), warm, cold };
+            let Some(Options { programs, requests, json, .. }) = parse_options(options) else { return usage() };
+            let (warm, invocations, _world) = Box::pin(warm::measure(&programs, requests, DEFAULT_GRANTS)).await;
+            let cold = cold::measure(&programs, &invocations).await;
+            let figures = Figures { sizes: sizes(&programs, &invocations), warm, cold };
             println!("{}", report::tables(&figures));
             if let Some(path) = json {
                 figures.write(&path);
@@ -68,15 +71,17 @@ async fn main() -> ExitCode {
 const DEFAULT_GRANTS: usize = 1000;
 
 struct Options {
+    programs: PathBuf,
     requests: usize,
     grants: usize,
     json: Option<PathBuf>,
 }
 
 fn parse_options(options: &[&str]) -> Option<Options> {
-    let mut parsed = Options { requests: 1000, grants: 1_000_000, json: None };
+    let mut parsed = Options { programs: PathBuf::from(LAMBDA), requests: 1000, grants: 1_000_000, json: None };
     for pair in options.chunks(2) {
         match pair {
+            ["--programs", folder] => parsed.programs = PathBuf::from(folder),
             ["--requests", number] => parsed.requests = number.parse().ok()?,
             ["--grants", number] => parsed.grants = number.parse().ok()?,
             ["--json", path] => parsed.json = Some(PathBuf::from(path)),
@@ -87,7 +92,9 @@ fn parse_options(options: &[&str]) -> Option<Options> {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("benchmark [growth] [--requests N] [--grants N] [--json FILE] | compare BEFORE.json AFTER.json");
+    eprintln!(
+        "benchmark [growth] [--programs FOLDER] [--requests N] [--grants N] [--json FILE] | compare BEFORE.json AFTER.json"
+    );
     ExitCode::from(2)
 }
 
