@@ -112,13 +112,7 @@ async fn both_protocol_versions_list_the_capabilities() {
 
 /// All that is listed, on however many pages.
 async fn every_resource(test_system: &TestSystem, version: ProtocolVersion, credential: &str) -> Vec<Value> {
-    let (mut all, mut params) = (Vec::new(), json!({}));
-    loop {
-        let page = result(test_system, version, credential, "resources/list", params).await;
-        all.extend(page["resources"].as_array().unwrap().iter().cloned());
-        let Some(cursor) = page.get("nextCursor") else { return all };
-        params = json!({ "cursor": cursor });
-    }
+    every_page(test_system, version, credential, "resources/list", "resources").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
