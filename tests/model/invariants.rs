@@ -28,6 +28,8 @@ pub(crate) struct Invariants {
     sources: BTreeSet<u32>,
     /// The generations whose pair was made from the same token as a later one: it was lost, or somebody else has it.
     superseded: BTreeSet<u32>,
+    /// Those, and the generations of which that may be so: several tokens were presented at once, and it is not known which turned.
+    perhaps_superseded: BTreeSet<u32>,
     /// The newest generation whose access token was let in.
     seen: u32,
     /// Why nothing may be accepted any more.
@@ -68,6 +70,7 @@ impl Invariants {
             made: Vec::new(),
             sources: BTreeSet::new(),
             superseded: BTreeSet::new(),
+            perhaps_superseded: BTreeSet::new(),
             seen: 0,
             over: None,
             excused: false,
@@ -164,7 +167,10 @@ impl Invariants {
                 let from = self.sources.clone();
                 while self.made.len() < usize::try_from(*successor).expect("small") {
                     if from.len() == 1 && self.made.last().is_some_and(|last| last.from == from) {
-                        self.superseded.insert(u32::try_from(self.made.len()).expect("small"));
+                        self.superseded.insert(self.newest());
+                    }
+                    if self.newest_may_be_superseded_from(&from) {
+                        self.perhaps_superseded.insert(self.newest());
                     }
                     self.made.push(Made { from: from.clone(), answered: *now });
                 }
@@ -204,16 +210,30 @@ impl Invariants {
     }
 
     /// An access token gives all of it back, but for one of a pair that was superseded, and one that expired before the last turn but one.
+    /// Where it is not known which token turned, nothing is said.
     fn is_given_back_by(&self, (generation, expires): (u32, i64), now: i64) -> bool {
-        let current = u32::try_from(self.made.len()).expect("small");
-        let is_late = generation != current && self.made.last().is_none_or(|newest| !newest.from.contains(&generation));
-        !self.superseded.contains(&generation) && (now < expires || !is_late)
+        let is_newest = generation == self.newest();
+        let perhaps_superseded = self.perhaps_superseded.contains(&generation)
+            || is_newest && self.newest_may_be_superseded_from(&self.sources);
+        let is_replaced = || self.made.last().is_some_and(|newest| newest.from == BTreeSet::from([generation]));
+        let is_of_the_last_two = is_newest || self.sources.is_empty() && is_replaced();
+        !perhaps_superseded && (now < expires || is_of_the_last_two)
+    }
+
+    /// The newest generation that was answered.
+    fn newest(&self) -> u32 {
+        u32::try_from(self.made.len()).expect("small")
+    }
+
+    /// Whether a turn by one of those generations may supersede the newest: it may have been made from the same.
+    fn newest_may_be_superseded_from(&self, sources: &BTreeSet<u32>) -> bool {
+        self.made.last().is_some_and(|newest| !newest.from.is_disjoint(sources))
     }
 
     /// Whether the refresh token of `generation` was replaced: and neither within the last minute, nor by a pair of which nothing was
     /// ever used.
     fn is_replay(&self, generation: u32, now: i64) -> bool {
-        let current = u32::try_from(self.made.len()).expect("small");
+        let current = self.newest();
         let Some(newest) = self.made.last().filter(|_| generation < current) else { return false };
         let is_replaced = newest.from.contains(&generation);
         let just = now - newest.answered <= MINUTE && (is_replaced || generation + 1 == current);
