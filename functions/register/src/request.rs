@@ -57,7 +57,7 @@ impl RegistrationRequest {
         redirect_uris.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         redirect_uris.dedup();
 
-        let name = self.client_name.as_ref().and_then(Value::as_str).and_then(client_name::clean);
+        let name = client_name::of_metadata(self.client_name.as_ref());
         // The default is with `refresh_token`: with the default of RFC 7591, people would have to connect
         // again every hour.
         let refreshes = match &self.grant_types {

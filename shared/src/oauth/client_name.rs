@@ -1,6 +1,7 @@
 //! The name that a client gives itself. People read it on the consent page, so it must not deceive.
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
+use serde_json::Value;
 
 /// The most characters of a name.
 pub const MAX_LENGTH: usize = 100;
@@ -13,10 +14,16 @@ pub fn parse(text: &str) -> Option<String> {
     fits.then(|| name.to_owned())
 }
 
-/// The name in `text` as it can be shown: without the characters that deceive, blanks as one space, and cut at the limit. None
-/// if nothing is left. For names that a client gives itself: a name is decoration, and refuses no client.
+/// The name in the member `client_name` of what a client says of itself (RFC 7591 §2), as far as it can be shown. A name is
+/// decoration: a bad one refuses no client.
 #[must_use]
-pub fn clean(text: &str) -> Option<String> {
+pub fn of_metadata(member: Option<&Value>) -> Option<String> {
+    clean(member?.as_str()?)
+}
+
+/// The name in `text` as it can be shown: without the characters that deceive, blanks as one space, and cut at the limit. None
+/// if nothing is left.
+fn clean(text: &str) -> Option<String> {
     let mut name = text.split_whitespace().collect::<Vec<_>>().join(" ");
     loop {
         // Without one of them another may be out of its place.

@@ -39,7 +39,7 @@ impl Document {
             return Err(DocumentError::Secret);
         }
         let authentication = authentication(&members)?;
-        let name = members.get("client_name").and_then(Value::as_str).and_then(client_name::clean);
+        let name = client_name::of_metadata(members.get("client_name"));
         // One document serves many authorization servers. Only the redirect URIs that are allowed here count.
         let addresses = texts(&members, "redirect_uris")?.ok_or(DocumentError::Member("redirect_uris"))?;
         let mut redirect_uris = RedirectUri::usable(addresses)?;
