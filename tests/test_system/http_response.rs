@@ -52,6 +52,12 @@ impl HttpResponse {
         self.headers.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// The body without the id of the request, which no other answer has.
+    #[must_use]
+    pub fn body_without_request_id(&self) -> String {
+        self.header("apigw-requestid").map_or_else(|| self.body.clone(), |id| self.body.replace(id, ""))
+    }
+
     /// The body as JSON.
     ///
     /// # Panics

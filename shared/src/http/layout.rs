@@ -17,6 +17,7 @@ use super::accent::Accent;
 use super::public_paths::PublicPaths;
 use super::response;
 use crate::environment::{ConfigError, Environment};
+use crate::telemetry::request_context::RequestContext;
 
 /// The stylesheet, without the deployment's colour.
 pub(super) const STYLE: &str = include_str!("style.css");
@@ -140,6 +141,13 @@ impl Layout {
     #[must_use]
     pub fn support(&self) -> Option<&str> {
         self.support.as_deref()
+    }
+
+    /// The id of the request that is being answered, for pages of an error: whoever helps finds in the logs by it what happened. None
+    /// where API Gateway gave it none.
+    #[must_use]
+    pub fn request_id(&self) -> Option<String> {
+        RequestContext::current()?.request_id().map(str::to_owned)
     }
 
     /// A rendered page as a response. `script` is the exact text of its one `<script>`. No page needs a

@@ -48,6 +48,12 @@ impl RequestContext {
         self.0.attributes.subscriber
     }
 
+    /// What API Gateway calls the request. Nothing where it came another way.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.attributes.request.as_deref()
+    }
+
     pub(crate) fn attributes(&self) -> &RequestAttributes {
         &self.0.attributes
     }
