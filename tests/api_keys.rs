@@ -9,12 +9,13 @@ use local::interceptor::{Call, Decision};
 use serde_json::{Value, json};
 use shared::api_key_issuer::ApiKeyIssuer;
 use shared::clock::Timestamp;
-use shared::oauth::api_key::{ApiKey, ApiKeyName};
+use shared::oauth::api_key::{ApiKey, ApiKeyName, ApiKeyRecord};
 use shared::oauth::instance_id::InstanceId;
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::TenantId;
 use shared::revocation::Revocation;
-use shared::store::api_keys::{Actor, ApiKeyRecord, ApiKeys, CreateApiKeyError, Cursor, NewApiKey};
+use shared::store::api_keys::{Actor, ApiKeys, CreateApiKeyError, Cursor, NewApiKey};
 use test_system::TestSystem;
 use test_system::http_response::HttpResponse;
 use test_system::recorded_calls::RecordedCalls;
@@ -123,28 +124,26 @@ async fn api_key_is_limited_to_its_makers_role() {
 
 /// What cannot be given to a key.
 #[tokio::test(flavor = "multi_thread")]
-async fn api_key_creation_validates_scopes_and_expiry() {
+async fn api_key_creation_validates_scopes() {
     let test_system = TestSystem::new().await;
     let now = test_system.system().clock().now();
-    let make = async |email: &str, tenant: &str, scopes: &str, expires: Option<Timestamp>| {
+    let make = async |email: &str, tenant: &str, scopes: &str| {
         let (membership, name) = (test_system.membership(email, tenant).await, ApiKeyName::parse("a script").unwrap());
-        let keys = test_system.system().keys();
-        ApiKeyIssuer::new(keys)
-            .create(Actor::Person, NewApiKey { maker: &membership, name, scopes: Scopes::parse(scopes), expires }, now)
+        let (scopes, expiry) = (Scopes::parse(scopes), KeyLifetime::UNTIL_REVOKED.expiry(now));
+        ApiKeyIssuer::new(test_system.system().keys())
+            .create(Actor::Person, NewApiKey { maker: &membership, name, scopes, expiry }, now)
             .await
             .map(|(_, known)| known.scopes.to_string())
     };
 
-    assert!(matches!(make(ANA, "acme", "", None).await, Err(CreateApiKeyError::NoPermission)));
-    assert!(matches!(make(ANA, "acme", "offline_access", None).await, Err(CreateApiKeyError::NoPermission)));
-    assert!(matches!(make(ANA, "acme", ALL, Some(now)).await, Err(CreateApiKeyError::ExpiryInPast)));
-    let beyond = make("ben@example.com", "acme", "skills:read connections:manage", None).await;
+    assert!(matches!(make(ANA, "acme", "").await, Err(CreateApiKeyError::NoPermission)));
+    assert!(matches!(make(ANA, "acme", "offline_access").await, Err(CreateApiKeyError::NoPermission)));
+    let beyond = make("ben@example.com", "acme", "skills:read connections:manage").await;
     assert!(
         matches!(beyond, Err(CreateApiKeyError::ExceedsRole(scopes)) if scopes.to_string() == "connections:manage")
     );
-    assert!(matches!(make(ANA, "globex", "tools:execute", None).await, Err(CreateApiKeyError::ExceedsRole(_))));
-    let soon = Some(Timestamp::from_seconds(test_system.now() + 1));
-    let known = make(ANA, "acme", "entities:write offline_access", soon).await;
+    assert!(matches!(make(ANA, "globex", "tools:execute").await, Err(CreateApiKeyError::ExceedsRole(_))));
+    let known = make(ANA, "acme", "entities:write offline_access").await;
     assert_eq!(known.unwrap(), "entities:read entities:write");
 }
 
@@ -428,7 +427,8 @@ async fn api_key_of_another_membership_is_refused() {
     maker.basis.approval.membership = Some(InstanceId::random());
     let now = test_system.system().clock().now();
     let name = ApiKeyName::parse("a script").unwrap();
-    let new = NewApiKey { maker: &maker, name, scopes: Scopes::parse(MANAGES), expires: None };
+    let expiry = KeyLifetime::UNTIL_REVOKED.expiry(now);
+    let new = NewApiKey { maker: &maker, name, scopes: Scopes::parse(MANAGES), expiry };
     let (key, _) = ApiKeyIssuer::new(test_system.system().keys()).create(Actor::Person, new, now).await.unwrap();
     let key = key.to_text();
     test_system.track_secret(&key);

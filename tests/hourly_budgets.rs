@@ -4,6 +4,7 @@ use local::Options;
 use serde_json::{Value, json};
 use shared::api_key_issuer::ApiKeyIssuer;
 use shared::oauth::api_key::ApiKeyName;
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::api_keys::{Actor, NewApiKey};
@@ -151,7 +152,12 @@ async fn workspace_makes_so_many_things_an_hour() {
         system.directory().put_member(&acme, &person, "member").await.unwrap();
         let membership = system.directory().membership(&person, &acme).await.unwrap().unwrap();
         let name = ApiKeyName::parse("a script").unwrap();
-        let new = NewApiKey { maker: &membership, name, scopes: Scopes::parse("documents:write"), expires: None };
+        let new = NewApiKey {
+            maker: &membership,
+            name,
+            scopes: Scopes::parse("documents:write"),
+            expiry: KeyLifetime::UNTIL_REVOKED.expiry(system.clock().now()),
+        };
         let made = ApiKeyIssuer::new(system.keys()).create(Actor::Person, new, system.clock().now()).await;
         let key = made.unwrap().0.to_text();
         test_system.track_secret(&key);

@@ -19,6 +19,7 @@ use shared::api_key_issuer::ApiKeyIssuer;
 use shared::joint_revocation::JointRevocation;
 use shared::oauth::api_key::{ApiKey, ApiKeyName};
 use shared::oauth::grant::RevocationReason;
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::TenantId;
 use shared::store::api_keys::{Actor, NewApiKey};
@@ -583,7 +584,8 @@ impl<'w> Soak<'w> {
             }
             let Some(maker) = &maker else { continue };
             let (name, scopes) = (ApiKeyName::parse("a script").unwrap(), Scopes::parse("skills:read"));
-            let new = NewApiKey { maker, name, scopes, expires: None };
+            let new =
+                NewApiKey { maker, name, scopes, expiry: KeyLifetime::UNTIL_REVOKED.expiry(system.clock().now()) };
             if let Ok((key, _)) =
                 ApiKeyIssuer::new(system.keys()).create(Actor::Person, new, system.clock().now()).await
             {

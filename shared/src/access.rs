@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::entitlement::Entitlement;
-use crate::oauth::api_key::{ApiKey, ApiKeyId};
+use crate::oauth::api_key::{ApiKey, ApiKeyError, ApiKeyId, ApiKeyRecord};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::{Active, Grant, RevocationReason};
 use crate::oauth::grant_id::GrantId;
@@ -12,7 +12,7 @@ use crate::oauth::scope::Scopes;
 use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::signing_keys::verifier::VerifiedAccessToken;
-use crate::store::api_keys::{ApiKeyError, ApiKeyRecord, KeyBasis};
+use crate::store::api_keys::MakerMembership;
 use crate::store::directory::Membership;
 use crate::store::workspace_layout::WorkspaceLayout;
 
@@ -121,14 +121,14 @@ impl Access {
     /// From an API key at `resource`, as far as its maker's role allows now.
     ///
     /// # Errors
-    /// When `presented` is not the key, `resource` is another tenant's, or `basis` does not carry the key.
+    /// When `presented` is not the key, `resource` is another tenant's, or `maker` does not carry the key.
     pub fn from_api_key(
         presented: &ApiKey,
         record: ApiKeyRecord,
         resource: &Resource,
-        basis: &KeyBasis,
+        maker: &MakerMembership,
     ) -> Result<Self, ApiKeyError> {
-        let scopes = record.authorize(presented, basis)?;
+        let scopes = record.authorize(presented, &maker.basis())?;
         if !resource.serves(&record.tenant) {
             return Err(ApiKeyError::OtherMembership);
         }
@@ -136,10 +136,10 @@ impl Access {
             tenant: record.tenant,
             person: record.maker,
             scopes,
-            allowed_by_role: basis.membership.role.permissions,
+            allowed_by_role: maker.membership.role.permissions,
             denied: Scopes::NONE,
             scope_meaning: record.scope_meaning,
-            workspace_layout: basis.membership.workspace_layout,
+            workspace_layout: maker.membership.workspace_layout,
             principal: Principal::ApiKey(record.id),
         })
     }

@@ -1,8 +1,8 @@
 //! The one place that creates API keys and records it in the audit.
 
 use crate::clock::Timestamp;
-use crate::oauth::api_key::ApiKey;
-use crate::store::api_keys::{Actor, ApiKeyRecord, ApiKeys, CreateApiKeyError, NewApiKey};
+use crate::oauth::api_key::{ApiKey, ApiKeyRecord};
+use crate::store::api_keys::{Actor, ApiKeys, CreateApiKeyError, NewApiKey};
 use crate::telemetry::audit::{Event, LogRecorder, Recorder};
 
 /// Creates API keys, and records it.
@@ -32,7 +32,7 @@ impl<R: Recorder> ApiKeyIssuer<'_, R> {
     /// Creates a key, which is handed out here and never again. Whether the maker may make keys is for the caller to know.
     ///
     /// # Errors
-    /// When it could do nothing, too much, or only in the past; it was created before; or DynamoDB fails.
+    /// When it could do nothing, or too much; it was created before; or DynamoDB fails.
     pub async fn create(
         &self,
         actor: Actor<'_>,

@@ -7,10 +7,11 @@ use thiserror::Error;
 
 use crate::clock::Timestamp;
 use crate::joint_revocation::JointRevocation;
+use crate::oauth::api_key::ApiKeyRecord;
 use crate::oauth::grant::RevocationReason;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::revocation::Revocation;
-use crate::store::api_keys::{Actor, ApiKeyRecord, ApiKeys};
+use crate::store::api_keys::{Actor, ApiKeys};
 use crate::store::connections::ConnectionFilter;
 use crate::store::directory::Directory;
 use crate::store::grants::Grants;

@@ -16,6 +16,7 @@ use shared::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
 use shared::oauth::client::{Client, ClientId, ClientKind};
 use shared::oauth::grant::{Approval, Grant, RevocationReason};
 use shared::oauth::grant_id::GrantId;
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::resource::Resource;
@@ -328,7 +329,8 @@ impl ModelHarness {
     pub(crate) async fn make_key(&self, Member { person, tenant }: &Member) -> Result<ApiKey, CreateApiKeyError> {
         let membership = self.system.directory().membership(person, tenant).await?.expect("a member");
         let (name, scopes) = (ApiKeyName::parse("a script").expect("a name"), Scopes::parse("skills:read"));
-        let new = NewApiKey { maker: &membership, name, scopes, expires: None };
+        let new =
+            NewApiKey { maker: &membership, name, scopes, expiry: KeyLifetime::UNTIL_REVOKED.expiry(self.timestamp()) };
         let made = ApiKeyIssuer::new(&self.keys).create(Actor::Person, new, self.timestamp()).await?;
         Ok(made.0)
     }

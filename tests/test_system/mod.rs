@@ -35,14 +35,15 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::api_key_issuer::ApiKeyIssuer;
 use shared::clock::{Clock, Timestamp};
-use shared::oauth::api_key::ApiKeyName;
+use shared::oauth::api_key::{ApiKeyName, ApiKeyRecord};
 use shared::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentAuthentication, DocumentFetch};
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::{Digest as Hidden, Secret, to_text};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
-use shared::store::api_keys::{Actor, ApiKeyRecord, NewApiKey};
+use shared::store::api_keys::{Actor, NewApiKey};
 use shared::store::clients::PutOutcome;
 use shared::store::directory::Membership;
 
@@ -403,10 +404,12 @@ impl TestSystem {
         expires: Option<i64>,
     ) -> (String, ApiKeyRecord) {
         let membership = self.membership(email, tenant).await;
-        let (name, expires) = (ApiKeyName::parse("a script").expect("a name"), expires.map(Timestamp::from_seconds));
-        let now = self.system.clock().now();
+        let (name, now) = (ApiKeyName::parse("a script").expect("a name"), self.system.clock().now());
+        let lifetime = expires.map_or(KeyLifetime::UNTIL_REVOKED, |expires| {
+            KeyLifetime::of_span(Timestamp::from_seconds(expires).since(now)).expect("a lifetime")
+        });
         let issuer = ApiKeyIssuer::new(self.system.keys());
-        let new = NewApiKey { maker: &membership, name, scopes: Scopes::parse(scopes), expires };
+        let new = NewApiKey { maker: &membership, name, scopes: Scopes::parse(scopes), expiry: lifetime.expiry(now) };
         let made = issuer.create(Actor::Person, new, now).await;
         let (key, known) = made.expect("made");
         self.track_secret(&key.to_text());

@@ -3,7 +3,6 @@
 
 #[cfg(test)]
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
@@ -16,14 +15,15 @@ use shared::clock::Timestamp;
 use shared::http::parameters::{ParameterError, Parameters};
 use shared::http::{body, response};
 use shared::lambda::{Request, Response};
-use shared::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
+use shared::oauth::api_key::{ApiKey, ApiKeyError, ApiKeyId, ApiKeyName, ApiKeyRecord};
 use shared::oauth::client::ClientId;
 use shared::oauth::grant_id::GrantId;
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
 use shared::store::activity::{Activity, Section};
-use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord, NewApiKey};
+use shared::store::api_keys::{self, NewApiKey};
 #[cfg(test)]
 use shared::store::connections::PAGE;
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
@@ -41,9 +41,6 @@ use crate::tenant_admin::TenantAdmin;
 use crate::{Admin, cursor, event_text};
 
 const DESCRIPTION: &str = include_str!("openapi.json");
-
-/// The longest life of an API key.
-const MOST_DAYS: u64 = 3650;
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(JsonSchema), schemars(rename = "Connections", deny_unknown_fields))]
@@ -180,7 +177,7 @@ pub(crate) struct CreateKeyRequest {
     #[cfg_attr(test, schemars(with = "Vec<ScopeName>", length(min = 1)))]
     scopes: Vec<String>,
     /// Without it, the key works until it is revoked.
-    #[cfg_attr(test, schemars(range(min = 1, max = MOST_DAYS)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = KeyLifetime::MAX_DAYS)))]
     expires_in_days: Option<u64>,
 }
 
@@ -238,9 +235,9 @@ impl Admin {
         if known.tenant != *tenant {
             return Err(refuse("another_tenant", AdminError::NotFound));
         }
-        let basis = self.keys.basis(&known, &self.directory, now).await?;
-        let basis = basis.ok_or_else(|| refuse("maker_gone", AdminError::MakerNotMember))?;
-        let tenant_admin = TenantAdmin::for_api_key(&presented, &known, basis).map_err(invalid_key)?;
+        let maker = self.keys.maker_membership(&known, &self.directory, now).await?;
+        let maker = maker.ok_or_else(|| refuse("maker_gone", AdminError::MakerNotMember))?;
+        let tenant_admin = TenantAdmin::for_api_key(&presented, &known, maker).map_err(invalid_key)?;
         tenant_admin.map_err(|error| {
             audit::record(&Event::KeyRefused {
                 key: &presented.id.to_text(),
@@ -334,15 +331,15 @@ impl Admin {
         let scopes = Scopes::from_names(body.scopes.iter().map(String::as_str)).permissions();
         // An unknown scope is an error, and not left out in silence.
         let known = body.scopes.iter().all(|name| scopes.iter().any(|scope| scope.as_str() == name));
-        let days = body.expires_in_days;
-        if !known || days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
-            return Err(AdminError::InvalidBody);
-        }
+        let lifetime = match body.expires_in_days {
+            Some(days) => KeyLifetime::of_days(days),
+            None => Some(KeyLifetime::UNTIL_REVOKED),
+        };
+        let lifetime = lifetime.filter(|_| known).ok_or(AdminError::InvalidBody)?;
         let (membership, latest) = tenant_admin.new_key_limits();
-        let requested = days.map(|days| now.plus(Duration::from_hours(24 * days)));
-        let expires = requested.into_iter().chain(latest).min();
+        let expiry = lifetime.expiry(now).at_most(latest);
         let issuer = ApiKeyIssuer::new(&self.keys);
-        let new = NewApiKey { maker: &membership, name, scopes, expires };
+        let new = NewApiKey { maker: &membership, name, scopes, expiry };
         self.count_key(tenant_admin.person(), now).await?;
         let (key, known) = issuer.create(tenant_admin.through(None), new, now).await?;
         Ok(json(StatusCode::CREATED, &CreatedKeyJson { created: ApiKeyJson::of(&known), key: key.to_text() }))

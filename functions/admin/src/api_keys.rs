@@ -12,18 +12,18 @@ use shared::http::layout::{FormAction, Layout, ONCE};
 use shared::http::response;
 use shared::http::sanitized_text::{IsolatedText, SanitizedText};
 use shared::lambda::Response;
-use shared::oauth::api_key::ApiKeyId;
+use shared::oauth::api_key::{ApiKeyId, ApiKeyRecord};
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::PersonId;
 use shared::revocation::Revocation;
-use shared::store::api_keys::{ApiKeyRecord, CreateApiKeyError, Cursor, FORM_LIFETIME, FormId, NewApiKey};
+use shared::store::api_keys::{CreateApiKeyError, Cursor, FORM_LIFETIME, FormId, NewApiKey};
 
 use crate::confirmation::Confirmation;
 use crate::date_time::DateTime;
 use crate::error::AdminError;
 use crate::form_fields::{FormFields, csrf_token};
 use crate::key_description::{KeyConfirmation, KeyDescription, KeyDraft, KeyFormError, scope_field};
-use crate::key_lifetime::LIFETIMES;
 use crate::nav_bar::NavBar;
 use crate::notice::Notice;
 use crate::page_request::PageRequest;
@@ -196,7 +196,7 @@ impl Admin {
             confirmation: csrf_token(&request.person, request.path, &description_step()),
             name: &draft.name,
             choices: tenant_admin.permissions().iter().map(choice).collect(),
-            lives: LIFETIMES.iter().map(|(days, label)| (*days, *label, *days == draft.life)).collect(),
+            lives: KeyLifetime::CHOICES.iter().map(|(days, label)| (*days, *label, *days == draft.life)).collect(),
             wrong: &draft.wrong,
             unnamed: draft.wrong.contains(&KeyFormError::Name),
             focus: draft.wrong.first().copied(),
@@ -215,7 +215,7 @@ impl Admin {
         let nav_bar = self.nav_bar_for_tenant(&request.person, tenant_admin, "keys");
         let name = IsolatedText(description.name.as_str());
         let may = permission::titles(description.scopes).join(", ");
-        let life = match description.life.end(request.now) {
+        let life = match description.life.expiry(request.now).time() {
             Some(end) => format!("It works until {}, or until it is revoked.", DateTime(end)),
             None => "It works until it is revoked.".to_owned(),
         };
@@ -248,8 +248,7 @@ impl Admin {
             return Err(AdminError::FormExpired);
         }
         let KeyDescription { name, scopes, life } = description;
-        let expires = life.end(shown);
-        let new = NewApiKey { maker: tenant_admin.membership(), name, scopes, expires };
+        let new = NewApiKey { maker: tenant_admin.membership(), name, scopes, expiry: life.expiry(shown) };
         self.count_key(tenant_admin.person(), request.now).await?;
         let issuer = ApiKeyIssuer::new(&self.keys);
         let (key, known) = match issuer.create(tenant_admin.through(Some(&form)), new, request.now).await {

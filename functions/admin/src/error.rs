@@ -13,7 +13,8 @@ use shared::http::response;
 use shared::http::sanitized_text::IsolatedText;
 use shared::identity::{CLEAR_COOKIES, HOOK_MUST_KEEP_CLAIMS, NotSignedInError, SessionError};
 use shared::lambda::Response;
-use shared::store::api_keys::{ApiKeyError, CreateApiKeyError};
+use shared::oauth::api_key::ApiKeyError;
+use shared::store::api_keys::CreateApiKeyError;
 use shared::upstream_error::{UpstreamError, UpstreamErrorKind};
 use thiserror::Error;
 
@@ -225,9 +226,6 @@ impl AdminError {
             }
             Self::KeyNotCreated(CreateApiKeyError::NoPermission) => {
                 invalid_request(StatusCode::BAD_REQUEST, "A key needs at least one permission.", FormError::Incomplete)
-            }
-            Self::KeyNotCreated(CreateApiKeyError::ExpiryInPast) => {
-                invalid_request(StatusCode::BAD_REQUEST, "The key would have expired already.", FormError::Incomplete)
             }
             Self::KeyNotCreated(CreateApiKeyError::ExceedsRole(_)) => row(
                 StatusCode::FORBIDDEN,

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
 use shared::http::parameters::Parameters;
 use shared::oauth::api_key::ApiKeyName;
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::api_keys::FormId;
 
 use crate::form_fields::{FormFields, shown_field};
-use crate::key_lifetime::{DEFAULT_LIFETIME, KeyLifetime};
 
 /// The description of a new key.
 pub(crate) struct KeyDescription {
@@ -95,7 +95,7 @@ impl KeyDraft {
             life: parameters
                 .value("life")
                 .and_then(KeyLifetime::parse)
-                .map_or_else(|| DEFAULT_LIFETIME.to_owned(), KeyLifetime::to_text),
+                .map_or_else(|| KeyLifetime::DEFAULT_CHOICE.to_owned(), KeyLifetime::to_text),
             wrong,
         }
     }

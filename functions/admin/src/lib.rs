@@ -22,7 +22,6 @@ mod error;
 mod event_text;
 mod form_fields;
 mod key_description;
-mod key_lifetime;
 mod my_connections;
 mod nav_bar;
 mod notice;

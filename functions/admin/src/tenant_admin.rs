@@ -2,10 +2,10 @@
 //! [`TenantAdmin`].
 
 use shared::clock::Timestamp;
-use shared::oauth::api_key::{ApiKey, ApiKeyId};
+use shared::oauth::api_key::{ApiKey, ApiKeyError, ApiKeyId, ApiKeyRecord};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::api_keys::{Actor, ApiKeyError, ApiKeyRecord, FormId, KeyBasis};
+use shared::store::api_keys::{Actor, FormId, MakerMembership};
 use shared::store::directory::Membership;
 
 /// Someone who may manage the connections and keys of one tenant, with their permissions there.
@@ -38,14 +38,14 @@ impl TenantAdmin {
     /// For an API key, limited to what its maker's role allows now.
     ///
     /// # Errors
-    /// When `presented` is not the key, or `basis` does not carry it; and inside, when what it may do is not enough.
+    /// When `presented` is not the key, or `maker` does not carry it; and inside, when what it may do is not enough.
     pub(crate) fn for_api_key(
         presented: &ApiKey,
         known: &ApiKeyRecord,
-        basis: KeyBasis,
+        maker: MakerMembership,
     ) -> Result<Result<Self, InsufficientRole>, ApiKeyError> {
-        let permissions = known.authorize(presented, &basis)?;
-        let mut membership = basis.membership;
+        let permissions = known.authorize(presented, &maker.basis())?;
+        let mut membership = maker.membership;
         membership.role.permissions = permissions;
         Ok(Self::of(membership, Some(PresentedKey { id: presented.id.clone(), expires: known.expires })))
     }

@@ -7,14 +7,14 @@ use http::header::AUTHORIZATION;
 use shared::access::{Access, AccessError};
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
-use shared::oauth::api_key::ApiKey;
+use shared::oauth::api_key::{ApiKey, ApiKeyError};
 use shared::oauth::grant::Grant;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::resource::Resource;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
 use shared::signing_keys::verifier::AccessTokenVerifier;
-use shared::store::api_keys::{ApiKeyError, ApiKeys};
+use shared::store::api_keys::ApiKeys;
 use shared::store::directory::Directory;
 use shared::store::grants::{Grants, Update};
 use shared::telemetry::audit::{self, Event};
@@ -139,9 +139,9 @@ impl Authenticator {
         if !resource.serves(&known.tenant) {
             return Err(refused("another_tenant", AuthError::WrongTenant).into());
         }
-        let basis = self.keys.basis(&known, &self.directory, now).await?;
-        let basis = basis.ok_or_else(|| refused("maker_gone", AuthError::MakerNotMember))?;
-        Ok(Access::from_api_key(&shown, known, resource, &basis).map_err(invalid_key)?)
+        let maker = self.keys.maker_membership(&known, &self.directory, now).await?;
+        let maker = maker.ok_or_else(|| refused("maker_gone", AuthError::MakerNotMember))?;
+        Ok(Access::from_api_key(&shown, known, resource, &maker).map_err(invalid_key)?)
     }
 }
 

@@ -61,14 +61,14 @@ mod tests {
     use rmcp::model::JsonObject;
     use serde_json::{Value, json};
     use shared::clock::Timestamp;
-    use shared::oauth::api_key::{ApiKey, ApiKeyName};
+    use shared::oauth::api_key::{ApiKey, ApiKeyName, ApiKeyRecord};
     use shared::oauth::approval_basis::CurrentBasis;
     use shared::oauth::issuer::Issuer;
     use shared::oauth::resource::{Resource, ResourceServer};
     use shared::oauth::role::Role;
     use shared::oauth::scope_meaning::ScopeMeaning;
     use shared::oauth::tenant::{PersonId, TenantId};
-    use shared::store::api_keys::{ApiKeyRecord, KeyBasis};
+    use shared::store::api_keys::MakerMembership;
     use shared::store::directory::Membership;
     use shared::store::workspace_layout::WorkspaceLayout;
 
@@ -100,8 +100,8 @@ mod tests {
         let resource = Resource::new(&server);
         let (basis, workspace_layout) = (CurrentBasis::default(), WorkspaceLayout::ByKind);
         let membership = Membership { person, tenant, name: "Acme".to_owned(), role, basis, workspace_layout };
-        let basis = KeyBasis { membership, has_ended_parent: false };
-        Access::from_api_key(&key, known, &resource, &basis).unwrap()
+        let maker = MakerMembership { membership, has_ended_parent: false };
+        Access::from_api_key(&key, known, &resource, &maker).unwrap()
     }
 
     #[test]

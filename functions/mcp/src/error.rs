@@ -10,10 +10,10 @@ use shared::access::AccessError;
 use shared::http::parameters::ParameterError;
 use shared::http::response;
 use shared::lambda::Response;
+use shared::oauth::api_key::ApiKeyError;
 use shared::oauth::error::ErrorCode;
 use shared::oauth::scope::Scopes;
 use shared::signing_keys::verifier::TokenVerifyError;
-use shared::store::api_keys::ApiKeyError;
 use shared::upstream_error::UpstreamError;
 
 use crate::challenge::{BearerError, Challenge, FORBIDDEN};

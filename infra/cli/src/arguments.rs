@@ -5,6 +5,7 @@ use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
 use shared::oauth::client::ClientId;
 use shared::oauth::client_name;
 use shared::oauth::grant_id::GrantId;
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::TenantId;
@@ -107,6 +108,12 @@ pub(crate) fn span(text: &str) -> Result<std::time::Duration, String> {
     };
     let number: u32 = number.parse().map_err(|_| rule())?;
     if number == 0 { Err(rule()) } else { Ok(std::time::Duration::from_secs(u64::from(number) * seconds)) }
+}
+
+/// How long a key works.
+pub(crate) fn key_lifetime(text: &str) -> Result<KeyLifetime, String> {
+    let rule = || format!("a key works for at most {} days, or until it is revoked", KeyLifetime::MAX_DAYS);
+    KeyLifetime::of_span(span(text)?).ok_or_else(rule)
 }
 
 /// How long to wait: a span of time, or 0s.

@@ -1,15 +1,14 @@
 //! `amble key`: API keys, for scripts.
 
-use std::time::Duration;
-
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::api_key_issuer::ApiKeyIssuer;
-use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
+use shared::oauth::api_key::{ApiKeyId, ApiKeyName, ApiKeyRecord};
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::TenantId;
 use shared::revocation::Revocation;
-use shared::store::api_keys::{Actor, ApiKeyRecord, CreateApiKeyError, NewApiKey};
+use shared::store::api_keys::{Actor, CreateApiKeyError, NewApiKey};
 use supabase_users::person_selector::PersonSelector;
 
 use crate::arguments;
@@ -38,8 +37,8 @@ pub(crate) enum Command {
         #[arg(long, value_parser = arguments::key_name)]
         name: ApiKeyName,
         /// For how long it works, such as 90d; without, until it is revoked
-        #[arg(long, value_name = "SPAN", value_parser = arguments::span)]
-        expires_in: Option<Duration>,
+        #[arg(long, value_name = "SPAN", value_parser = arguments::key_lifetime)]
+        expires_in: Option<KeyLifetime>,
         /// What it may do, such as entities:read
         #[arg(required = true, value_parser = arguments::permission)]
         permissions: Vec<Scope>,
@@ -60,7 +59,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
         Command::List { tenant } => list(context, &tenant).await,
         Command::Add { tenant, person, name, expires_in, permissions } => {
             let scopes = permissions.into_iter().fold(Scopes::NONE, Scopes::with);
-            add(context, &tenant, &person, name, expires_in, scopes).await
+            let lifetime = expires_in.unwrap_or(KeyLifetime::UNTIL_REVOKED);
+            add(context, &tenant, &person, name, lifetime, scopes).await
         }
         Command::Revoke { key, tenant } => {
             let known = context.environment.keys()?.find(&key, context.now).await?;
@@ -117,17 +117,16 @@ async fn add(
     id: &TenantId,
     person: &PersonSelector,
     name: ApiKeyName,
-    expires_in: Option<Duration>,
+    lifetime: KeyLifetime,
     scopes: Scopes,
 ) -> Result<Output, CommandError> {
     context.find_tenant(id).await?;
     let person = context.find_person(person).await?;
     let membership = context.environment.directory()?.membership(&person, id).await?;
     let membership = membership.ok_or_else(|| CommandError::NoMember(id.clone(), person.clone()))?;
-    let expires = expires_in.map(|span| context.now.plus(span));
     let keys = context.environment.keys()?;
     let issuer = ApiKeyIssuer::with_recorder(&keys, context);
-    let new = NewApiKey { maker: &membership, name, scopes, expires };
+    let new = NewApiKey { maker: &membership, name, scopes, expiry: lifetime.expiry(context.now) };
     let made = issuer.create(Actor::Person, new, context.now).await;
     let (key, known) = made.map_err(|error| match error {
         CreateApiKeyError::ExceedsRole(beyond) => CommandError::ScopesExceedRole(person, beyond),

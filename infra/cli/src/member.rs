@@ -2,10 +2,10 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
+use shared::oauth::api_key::ApiKeyRecord;
 use shared::oauth::grant::RevocationReason;
 use shared::oauth::role::Role;
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::api_keys::ApiKeyRecord;
 use shared::store::connections::ConnectionFilter;
 use supabase_users::person_selector::PersonSelector;
 

@@ -8,6 +8,7 @@ use shared::api_key_issuer::ApiKeyIssuer;
 use shared::environment::Environment;
 use shared::oauth::api_key::{ApiKey, ApiKeyName};
 use shared::oauth::approval_basis::CurrentBasis;
+use shared::oauth::key_lifetime::KeyLifetime;
 use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
@@ -122,7 +123,12 @@ pub(crate) async fn seed(
             let laid_out = ana_in_acme()?;
             let now_there = directory.membership(&laid_out.person, &laid_out.tenant).await?;
             let maker = now_there.unwrap_or(laid_out);
-            let new = NewApiKey { maker: &maker, name, scopes: Scopes::DEFAULT, expires: None };
+            let new = NewApiKey {
+                maker: &maker,
+                name,
+                scopes: Scopes::DEFAULT,
+                expiry: KeyLifetime::UNTIL_REVOKED.expiry(now),
+            };
             let made = ApiKeyIssuer::new(&keys).create(Actor::Person, new, now).await;
             let (key, _) = made.map_err(|error| match error {
                 CreateApiKeyError::Upstream(error) => error.into(),

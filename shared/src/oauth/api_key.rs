@@ -1,7 +1,12 @@
-//! API keys: `sk_`, then base64url of id, secret and checksum.
+//! API keys: `sk_`, then base64url of id, secret and checksum. What one may do, and for how long.
 
+use crate::clock::Timestamp;
 use crate::oauth::client_name::is_deceptive;
+use crate::oauth::instance_id::InstanceId;
+use crate::oauth::scope::Scopes;
+use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
+use crate::oauth::tenant::{PersonId, TenantId};
 
 const PREFIX: &str = "sk_";
 
@@ -60,6 +65,67 @@ pub struct ApiKey {
     pub secret: Secret<32>,
 }
 
+/// An API key as the table keeps it.
+#[derive(Clone, Debug)]
+pub struct ApiKeyRecord {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// Where it works.
+    pub tenant: TenantId,
+    /// What its maker called it.
+    pub name: ApiKeyName,
+    /// Digest of its secret.
+    pub digest: Digest,
+    /// What it may do, within the role of its maker.
+    pub scopes: Scopes,
+    /// What these meant when it was made.
+    pub scope_meaning: ScopeMeaning,
+    /// Who made it.
+    pub maker: PersonId,
+    /// The instance of their membership by then. None if it had none.
+    pub membership: Option<InstanceId>,
+    /// The key that made it, if one did. It ends with that one.
+    pub parent: Option<ApiKeyId>,
+    /// When.
+    pub created: Timestamp,
+    /// Until when it works, if not until it is revoked.
+    pub expires: Option<Timestamp>,
+    /// When it was last used, to the hour; nothing if never.
+    pub used: Option<Timestamp>,
+}
+
+/// What a key rests on: the membership of its maker as it is now. The key works no longer than that.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyBasis<'a> {
+    /// Who the member is.
+    pub maker: &'a PersonId,
+    /// Where.
+    pub tenant: &'a TenantId,
+    /// The instance of the membership.
+    pub membership: Option<InstanceId>,
+    /// What their role allows.
+    pub permissions: Scopes,
+    /// Whether the key that made it has ended. Never if no key made it.
+    pub has_ended_parent: bool,
+}
+
+/// Why a presented key is not accepted. The reason goes to the log and not to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiKeyError {
+    /// There is no key of that id, or no longer.
+    Unknown,
+    /// The key of that id has another secret.
+    SecretMismatch,
+    /// Its time has passed.
+    Expired,
+    /// It was revoked.
+    Revoked,
+    /// The membership under which it was made has ended, even if its maker is a member again.
+    OtherMembership,
+    /// The key that made it has ended.
+    ParentEnded,
+}
+
 impl ApiKey {
     /// A new one.
     #[must_use]
@@ -88,6 +154,50 @@ impl ApiKey {
         let (id, secret) = (&self.id.0, self.secret.expose());
         let bytes = [id.as_slice(), secret, &checksum_of(id, secret)].concat();
         format!("{PREFIX}{}", to_text(&bytes))
+    }
+}
+
+impl ApiKeyRecord {
+    /// What the key may do: what it was made for, as far as its maker's role allows now. Every way in asks this.
+    ///
+    /// # Errors
+    /// When `presented` is not this key; or the membership of `basis` is not its maker's, or not the one under which
+    /// it was made; or the key that made it has ended.
+    pub fn authorize(&self, presented: &ApiKey, basis: &KeyBasis<'_>) -> Result<Scopes, ApiKeyError> {
+        let is_presented = presented.id == self.id && self.digest.matches(&presented.secret.digest());
+        if !is_presented {
+            return Err(ApiKeyError::SecretMismatch);
+        }
+        let is_same_membership =
+            *basis.maker == self.maker && *basis.tenant == self.tenant && basis.membership == self.membership;
+        if !is_same_membership {
+            return Err(ApiKeyError::OtherMembership);
+        }
+        if basis.has_ended_parent {
+            return Err(ApiKeyError::ParentEnded);
+        }
+        Ok(self.scopes.intersection(basis.permissions).permissions())
+    }
+
+    /// Whether it has not expired at `now`.
+    #[must_use]
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+impl ApiKeyError {
+    /// As the audit writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::SecretMismatch => "another_secret",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::OtherMembership => "another_membership",
+            Self::ParentEnded => "parent_ended",
+        }
     }
 }
 

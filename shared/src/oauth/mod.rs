@@ -14,6 +14,7 @@ pub mod grant;
 pub mod grant_id;
 pub mod instance_id;
 pub mod issuer;
+pub mod key_lifetime;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod refresh_token;

@@ -39,8 +39,9 @@ use super::item::{Item, Value, unparsable_item};
 use super::item_update::ItemUpdate;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
-use crate::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
+use crate::oauth::api_key::{ApiKey, ApiKeyError, ApiKeyId, ApiKeyName, ApiKeyRecord, KeyBasis};
 use crate::oauth::instance_id::InstanceId;
+use crate::oauth::key_lifetime::KeyExpiry;
 use crate::oauth::scope::Scopes;
 use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
@@ -65,41 +66,12 @@ pub struct ApiKeys {
     recent_uses: RecentUses,
 }
 
-/// An API key as the table keeps it.
+/// The membership of a key's maker, and what else the key rests on.
 #[derive(Clone, Debug)]
-pub struct ApiKeyRecord {
-    /// Its id.
-    pub id: ApiKeyId,
-    /// Where it works.
-    pub tenant: TenantId,
-    /// What its maker called it.
-    pub name: ApiKeyName,
-    /// Digest of its secret.
-    pub digest: Digest,
-    /// What it may do, within the role of its maker.
-    pub scopes: Scopes,
-    /// What these meant when it was made.
-    pub scope_meaning: ScopeMeaning,
-    /// Who made it.
-    pub maker: PersonId,
-    /// The instance of their membership by then. None if it had none.
-    pub membership: Option<InstanceId>,
-    /// The key that made it, if one did. It ends with that one.
-    pub parent: Option<ApiKeyId>,
-    /// When.
-    pub created: Timestamp,
-    /// Until when it works, if not until it is revoked.
-    pub expires: Option<Timestamp>,
-    /// When it was last used, to the hour; nothing if never.
-    pub used: Option<Timestamp>,
-}
-
-/// What a key rests on. It works no longer than that does.
-#[derive(Clone, Debug)]
-pub struct KeyBasis {
-    /// The membership of its maker, as it is now.
+pub struct MakerMembership {
+    /// As it is now.
     pub membership: Membership,
-    /// Whether the key that made it has ended. Never if no key made it.
+    /// Whether the key that made the key has ended. Never if no key made it.
     pub has_ended_parent: bool,
 }
 
@@ -112,32 +84,12 @@ pub enum CreateApiKeyError {
     /// It could do what its maker may not: these.
     #[error("the scopes exceed the role of the maker: {0}")]
     ExceedsRole(Scopes),
-    /// Its time would have passed already.
-    #[error("the expiry has passed")]
-    ExpiryInPast,
     /// There is a key of its id, or was: the form has made it, and was sent again.
     #[error("the key was made before")]
     AlreadyCreated(ApiKeyId),
     /// DynamoDB failed.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-}
-
-/// Why a presented key is not accepted. The reason goes to the log and not to the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApiKeyError {
-    /// There is no key of that id, or no longer.
-    Unknown,
-    /// The key of that id has another secret.
-    SecretMismatch,
-    /// Its time has passed.
-    Expired,
-    /// It was revoked.
-    Revoked,
-    /// The membership under which it was made has ended, even if its maker is a member again.
-    OtherMembership,
-    /// The key that made it has ended.
-    ParentEnded,
 }
 
 /// Who creates or revokes a key in the name of a person.
@@ -167,7 +119,7 @@ pub struct NewApiKey<'a> {
     /// What it may do.
     pub scopes: Scopes,
     /// When it ends by itself.
-    pub expires: Option<Timestamp>,
+    pub expiry: KeyExpiry,
 }
 
 /// Where the next page of the keys of a tenant begins.
@@ -185,11 +137,11 @@ impl ApiKeys {
     /// Creates a key. [`ApiKeyIssuer`](crate::api_key_issuer::ApiKeyIssuer) records it.
     ///
     /// # Errors
-    /// When it could do nothing, too much, or only in the past; it was created before; or DynamoDB fails.
+    /// When it could do nothing, or too much; it was created before; or DynamoDB fails.
     pub(crate) async fn create(
         &self,
         actor: Actor<'_>,
-        NewApiKey { maker, name, scopes, expires }: NewApiKey<'_>,
+        NewApiKey { maker, name, scopes, expiry }: NewApiKey<'_>,
         now: Timestamp,
     ) -> Result<(ApiKey, ApiKeyRecord), CreateApiKeyError> {
         let scopes = scopes.permissions();
@@ -198,8 +150,6 @@ impl ApiKeys {
             return Err(CreateApiKeyError::NoPermission);
         } else if !excess.is_empty() {
             return Err(CreateApiKeyError::ExceedsRole(excess));
-        } else if expires.is_some_and(|expires| expires <= now) {
-            return Err(CreateApiKeyError::ExpiryInPast);
         }
         let key = match actor {
             Actor::Form(FormId(form)) => ApiKey { id: ApiKeyId::derived_from(form), secret: Secret::random() },
@@ -216,7 +166,7 @@ impl ApiKeys {
             membership: maker.basis.approval.membership,
             parent: actor.api_key().cloned(),
             created: now,
-            expires,
+            expires: expiry.time(),
             used: None,
         };
         if self.put(&record).await? { Ok((key, record)) } else { Err(CreateApiKeyError::AlreadyCreated(record.id)) }
@@ -298,16 +248,16 @@ impl ApiKeys {
         Ok(Ok(key))
     }
 
-    /// What `key` rests on, in one consistent call. Nothing if its maker is no member.
+    /// The membership of the maker of `key`, in one consistent call. Nothing if its maker is no member.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn basis(
+    pub async fn maker_membership(
         &self,
         key: &ApiKeyRecord,
         directory: &Directory,
         now: Timestamp,
-    ) -> Result<Option<KeyBasis>, UpstreamError> {
+    ) -> Result<Option<MakerMembership>, UpstreamError> {
         let (maker, tenant) = (directory.membership_key(&key.maker, &key.tenant), directory.tenant_key(&key.tenant));
         let keys: Vec<_> = [maker, tenant].into_iter().chain(key.parent.as_ref().map(|id| self.key(id))).collect();
         let mut items = batch_get_items(&self.dynamo, &keys).await?.into_iter();
@@ -316,7 +266,7 @@ impl ApiKeys {
         let has_ended_parent = key.parent.is_some() && !parent.is_some_and(|parent| parent.is_alive(now));
         let Some(membership) = membership else { return Ok(None) };
         let membership = directory.read_membership(&membership, tenant)?;
-        Ok(membership.map(|membership| KeyBasis { membership, has_ended_parent }))
+        Ok(membership.map(|membership| MakerMembership { membership, has_ended_parent }))
     }
 
     /// The keys of a tenant that work, the newest first, and where the next page begins if there may be more. The
@@ -452,32 +402,18 @@ impl ApiKeys {
     }
 }
 
-impl ApiKeyRecord {
-    /// What the key may do: what it was made for, as far as its maker's role allows now. Every way in asks this.
-    ///
-    /// # Errors
-    /// When `presented` is not this key; or the membership of `basis` is not its maker's, or not the one under which
-    /// it was made; or the key that made it has ended.
-    pub fn authorize(&self, presented: &ApiKey, basis: &KeyBasis) -> Result<Scopes, ApiKeyError> {
-        let KeyBasis { membership, has_ended_parent } = basis;
-        let is_presented = presented.id == self.id && self.digest.matches(&presented.secret.digest());
-        if !is_presented {
-            return Err(ApiKeyError::SecretMismatch);
+impl MakerMembership {
+    /// What the key rests on.
+    #[must_use]
+    pub const fn basis(&self) -> KeyBasis<'_> {
+        let Membership { person, tenant, role, basis, .. } = &self.membership;
+        KeyBasis {
+            maker: person,
+            tenant,
+            membership: basis.approval.membership,
+            permissions: role.permissions,
+            has_ended_parent: self.has_ended_parent,
         }
-        let is_same_membership = membership.person == self.maker
-            && membership.tenant == self.tenant
-            && membership.basis.approval.membership == self.membership;
-        if !is_same_membership {
-            return Err(ApiKeyError::OtherMembership);
-        }
-        if *has_ended_parent {
-            return Err(ApiKeyError::ParentEnded);
-        }
-        Ok(self.scopes.intersection(membership.role.permissions).permissions())
-    }
-
-    fn is_alive(&self, now: Timestamp) -> bool {
-        self.expires.is_none_or(|expires| now < expires)
     }
 }
 
@@ -512,21 +448,6 @@ impl FormId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         from_text(text).map(Self)
-    }
-}
-
-impl ApiKeyError {
-    /// As the audit writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::SecretMismatch => "another_secret",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-            Self::OtherMembership => "another_membership",
-            Self::ParentEnded => "parent_ended",
-        }
     }
 }
 
