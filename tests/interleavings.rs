@@ -7,10 +7,11 @@ use std::io::Write;
 use std::time::Duration;
 
 use serde_json::json;
-use shared::oauth::grant::{AuthorizationCode, Grant, GrantState, RevocationReason};
+use shared::oauth::grant::{AuthorizationCode, Grant, GrantState};
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::refresh_token::RefreshToken;
 use shared::oauth::refresh_token_rotation::{Presentation, RefreshTokenState};
+use shared::oauth::revocation_reason::RevocationReason;
 use test_system::connector::{AuthorizationRequest, Connector, Tokens};
 use test_system::http_response::HttpResponse;
 use test_system::scheduler::Actor::{First, Second};

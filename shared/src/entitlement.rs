@@ -1,7 +1,8 @@
 //! What a grant allows now. Nobody issues a token or lets one in without an [`Entitlement`].
 
 use crate::oauth::approval_basis::BasisError;
-use crate::oauth::grant::{Approval, RevocationReason};
+use crate::oauth::grant::Approval;
+use crate::oauth::revocation_reason::RevocationReason;
 use crate::oauth::scope::Scopes;
 use crate::store::directory::Membership;
 

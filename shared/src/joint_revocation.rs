@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::entitlement::Entitlement;
 use crate::oauth::approval_basis::ClientRevocations;
 use crate::oauth::client::ClientId;
-use crate::oauth::grant::RevocationReason;
+use crate::oauth::revocation_reason::RevocationReason;
 use crate::oauth::tenant::TenantId;
 use crate::revocation::Revocation;
 use crate::store::connections::{ConnectionFilter, ListedGrant};

@@ -14,10 +14,10 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::api_gateway_event::Event;
 use crate::aws::{self, http_connector};
 use crate::clock::Deadline;
 use crate::environment::{ConfigError, Environment};
-use crate::event::Event;
 use crate::http::client_address;
 use crate::http::cors;
 use crate::http::edge::{AroundEdge, Edge};

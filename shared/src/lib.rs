@@ -23,7 +23,7 @@
 //! | [`joint_revocation`] | admin, feed, the operator's command line: many connections at once |
 //! | [`api_key_issuer`] | admin, the operator's command line, the local system |
 //! | [`environment`] | all: settings, and what they lead to |
-//! | [`event`] | all: what API Gateway sends, checked before anything reads it |
+//! | [`api_gateway_event`] | all: what API Gateway sends, checked before anything reads it |
 //! | [`http`] | all |
 //! | [`outbound`] | authorize, token, revoke, mcp |
 //! | [`client_authenticator`] | token, revoke |
@@ -31,13 +31,13 @@
 //! | [`lambda`] | all |
 
 pub mod access;
+pub mod api_gateway_event;
 pub mod api_key_issuer;
 pub mod aws;
 pub mod client_authenticator;
 pub mod clock;
 pub mod entitlement;
 pub mod environment;
-pub mod event;
 pub mod http;
 pub mod identity;
 pub mod invoker;

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::clock::Timestamp;
 use crate::joint_revocation::JointRevocation;
 use crate::oauth::api_key::ApiKeyRecord;
-use crate::oauth::grant::RevocationReason;
+use crate::oauth::revocation_reason::RevocationReason;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::revocation::Revocation;
 use crate::store::api_keys::{Actor, ApiKeys};

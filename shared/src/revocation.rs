@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::oauth::api_key::ApiKeyId;
-use crate::oauth::grant::RevocationReason;
+use crate::oauth::revocation_reason::RevocationReason;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::store::api_keys::{Actor, ApiKeys};
 use crate::store::grants::{Grants, NewGrant, PutGrant};

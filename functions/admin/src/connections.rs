@@ -10,8 +10,8 @@ use shared::http::layout::{FormAction, Layout};
 use shared::http::sanitized_text::IsolatedText;
 use shared::lambda::Response;
 use shared::oauth::client::ClientId;
-use shared::oauth::grant::RevocationReason;
 use shared::oauth::grant_id::GrantId;
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 

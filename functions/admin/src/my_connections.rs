@@ -4,8 +4,8 @@ use askama::Template;
 use http::StatusCode;
 use shared::http::layout::{FormAction, Layout};
 use shared::lambda::Response;
-use shared::oauth::grant::RevocationReason;
 use shared::oauth::grant_id::GrantId;
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::store::connections::{ConnectionFilter, Cursor};
 
 use crate::agreed_numbers::AgreedNumbers;

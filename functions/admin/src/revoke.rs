@@ -3,7 +3,8 @@
 use shared::clock::Timestamp;
 use shared::joint_revocation::{JointRevocation, MarkedGrants};
 use shared::oauth::client::ClientId;
-use shared::oauth::grant::{Grant, RevocationReason};
+use shared::oauth::grant::Grant;
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::oauth::tenant::TenantId;
 use shared::revocation::Revocation;
 use shared::store::connections::ConnectionFilter;

@@ -2,8 +2,9 @@
 
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
-use shared::oauth::grant::{Approval, Grant, MAX_OF_CLIENT, RevocationReason};
+use shared::oauth::grant::{Approval, Grant, MAX_OF_CLIENT};
 use shared::oauth::grant_id::GrantId;
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::oauth::tenant::TenantId;
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;

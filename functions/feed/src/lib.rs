@@ -20,7 +20,7 @@ use shared::http::{body, response};
 use shared::joint_revocation::JointRevocation;
 use shared::lambda::{Function, Request, Response};
 use shared::member_revocation::MemberRevocation;
-use shared::oauth::grant::RevocationReason;
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::oauth::tenant::PersonId;
 use shared::store::api_keys::ApiKeys;
 use shared::store::directory::Directory;

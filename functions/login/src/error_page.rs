@@ -9,9 +9,9 @@ use shared::lambda::{Request, Response};
 
 use crate::error::LoginError;
 use crate::hook::HookMessage;
+use crate::notice::Notice;
 use crate::opened_link::Link;
 use crate::page::{HookPage, TemporaryErrorPage, page_response};
-use crate::problem::Problem;
 use crate::retry_page::{LoginErrorPage, RetryPage, Step};
 use crate::supabase_flow::SupabaseFlow;
 use crate::{Login, encoded};
@@ -21,16 +21,16 @@ impl Login {
     /// response to a form.
     pub(crate) async fn error_page(&self, request: &Request, error_page: LoginErrorPage, now: Timestamp) -> Response {
         let LoginErrorPage { error, retry_page } = error_page;
-        let problem = Problem::of(&error, &retry_page);
-        let feedback = FormFeedback { problem: Some(&problem), status: error.status() };
+        let notice = Notice::of(&error, &retry_page);
+        let feedback = FormFeedback { notice: Some(&notice), status: error.status() };
         let response = match (request.method(), &error) {
             (&Method::POST, LoginError::AnotherSite | LoginError::Malformed(_)) => {
                 self.sign_in_page(request, &retry_page, feedback, now).await
             }
             (&Method::POST, LoginError::Hook(_)) => {
-                flash::redirect(&self.login_url(retry_page.next.as_ref()), &problem, &self.issuer)
+                flash::redirect(&self.login_url(retry_page.next.as_ref()), &notice, &self.issuer)
             }
-            (&Method::POST, _) => flash::redirect(&self.retry_url(&retry_page), &problem, &self.issuer),
+            (&Method::POST, _) => flash::redirect(&self.retry_url(&retry_page), &notice, &self.issuer),
             (_, LoginError::Hook(message)) => self.hook_page(message, &retry_page, error.status()),
             _ => match (request.uri().path_and_query(), &retry_page.step) {
                 // A request without a form can simply be repeated.
@@ -61,7 +61,7 @@ impl Login {
 
     pub(crate) fn temporary_error_page(&self, again: &str, retry_page: &RetryPage, error: &LoginError) -> Response {
         let start = self.login_url(retry_page.next.as_ref());
-        let page = TemporaryErrorPage { layout: &self.layout, problem: error.sentence(), again, start: &start };
+        let page = TemporaryErrorPage { layout: &self.layout, sentence: error.sentence(), again, start: &start };
         with_reason(page_response(&self.layout, error.status(), retry_page.next.as_ref(), &page), error)
     }
 
@@ -72,9 +72,9 @@ impl Login {
     }
 }
 
-/// The problem that a page shows after a form, and the status of the page.
+/// The notice that a page shows after a form, and the status of the page.
 #[derive(Clone, Copy)]
 pub(crate) struct FormFeedback<'a> {
-    pub(crate) problem: Option<&'a Problem>,
+    pub(crate) notice: Option<&'a Notice>,
     pub(crate) status: StatusCode,
 }

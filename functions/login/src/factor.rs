@@ -49,7 +49,7 @@ impl Login {
         let csrf_token = CsrfToken::of(request, &self.issuer);
         let page = FactorPage {
             layout: &self.layout,
-            problem: feedback.problem,
+            notice: feedback.notice,
             next: retry_page.next.as_ref().map_or("", Next::as_str),
             who: person.display_name(),
             authenticators: person.authenticators().collect(),

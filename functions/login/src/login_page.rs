@@ -14,8 +14,8 @@ use crate::error::LoginError;
 use crate::error_page::FormFeedback;
 use crate::form::CsrfToken;
 use crate::next::Next;
+use crate::notice::Notice;
 use crate::page::{COOKIES_SCRIPT, SignInPage, SignedInPage, page_response, with_captcha};
-use crate::problem::Problem;
 use crate::rate_limiter::Attempt;
 use crate::retry_page::{LoginErrorPage, RetryPage};
 use crate::supabase_error::SupabaseError;
@@ -25,11 +25,11 @@ impl Login {
     /// Shows the sign-in page, unless the person is signed in or their session can be refreshed.
     pub(crate) async fn show_login_page(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
         let query = Parameters::of_query(request).map_err(LoginError::Malformed)?;
-        let problem: Option<Problem> = flash::read(request, &self.issuer);
-        let email = problem.as_ref().and_then(|problem| problem.email.clone());
+        let notice: Option<Notice> = flash::read(request, &self.issuer);
+        let email = notice.as_ref().and_then(|notice| notice.email.clone());
         let retry_page = RetryPage { next: query.value("next").and_then(Next::parse), email, ..RetryPage::default() };
-        let feedback = FormFeedback { problem: problem.as_ref(), status: StatusCode::OK };
-        let hook_message = problem.as_ref().and_then(|problem| problem.hook.as_ref());
+        let feedback = FormFeedback { notice: notice.as_ref(), status: StatusCode::OK };
+        let hook_message = notice.as_ref().and_then(|notice| notice.hook.as_ref());
         match (
             self.identity.session_status(request, now).await.map_err(|error| retry_page.with_error(error))?,
             hook_message,
@@ -56,7 +56,7 @@ impl Login {
                         None,
                         &SignedInPage {
                             layout: &self.layout,
-                            problem: feedback.problem,
+                            notice: feedback.notice,
                             who: person.display_name(),
                             confirmation: &person.csrf_token(SIGN_OUT),
                         },
@@ -114,8 +114,8 @@ impl Login {
         error: LoginError,
         now: Timestamp,
     ) -> Response {
-        let problem = Problem::of(&error, retry_page);
-        let feedback = FormFeedback { problem: feedback.problem.or(Some(&problem)), ..feedback };
+        let notice = Notice::of(&error, retry_page);
+        let feedback = FormFeedback { notice: feedback.notice.or(Some(&notice)), ..feedback };
         self.without_session(request, self.sign_in_page(request, retry_page, feedback, now).await)
     }
 
@@ -145,7 +145,7 @@ impl Login {
             layout: &self.layout,
             script: COOKIES_SCRIPT,
             connecting: retry_page.next.as_ref().is_some_and(Next::is_a_connection),
-            problem: feedback.problem,
+            notice: feedback.notice,
             methods: &methods,
             next: retry_page.next.as_ref().map_or("", Next::as_str),
             email: retry_page.email.as_deref().unwrap_or_default(),

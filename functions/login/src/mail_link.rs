@@ -11,9 +11,9 @@ use shared::lambda::{Request, Response};
 use crate::error::LoginError;
 use crate::form::{CsrfToken, SubmittedForm};
 use crate::next::Next;
+use crate::notice::Notice;
 use crate::opened_link::Link;
 use crate::page::{LinkPage, OtherBrowserPage, page_response, with_form};
-use crate::problem::Problem;
 use crate::rate_limiter::Attempt;
 use crate::retry_page::{LoginErrorPage, RetryPage, Step};
 use crate::supabase_error::SupabaseError;
@@ -44,10 +44,10 @@ impl Login {
 
     pub(crate) fn link_page(&self, request: &Request, flow: &SupabaseFlow, link: &Link) -> Response {
         let csrf_token = CsrfToken::of(request, &self.issuer);
-        let problem: Option<Problem> = flash::read(request, &self.issuer);
+        let notice: Option<Notice> = flash::read(request, &self.issuer);
         let page = LinkPage {
             layout: &self.layout,
-            problem: problem.as_ref(),
+            notice: notice.as_ref(),
             email: flow.email.as_deref().unwrap_or_default(),
             next: flow.next.as_ref().map_or("", Next::as_str),
             link,

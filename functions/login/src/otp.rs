@@ -15,8 +15,8 @@ use crate::error::LoginError;
 use crate::error_page::FormFeedback;
 use crate::form::{CsrfToken, SubmittedForm};
 use crate::next::Next;
+use crate::notice::Notice;
 use crate::page::{COUNTDOWN_SCRIPT, CodePage, with_captcha};
-use crate::problem::Problem;
 use crate::rate_limiter::Attempt;
 use crate::retry_page::LoginErrorPage;
 use crate::supabase_auth::OtpOutcome;
@@ -61,8 +61,8 @@ impl Login {
         if self.is_signed_in(request, now).await {
             return Ok(self.continue_to(flow.next.as_ref()));
         }
-        let problem: Option<Problem> = flash::read(request, &self.issuer);
-        let feedback = FormFeedback { problem: problem.as_ref(), status: StatusCode::OK };
+        let notice: Option<Notice> = flash::read(request, &self.issuer);
+        let feedback = FormFeedback { notice: notice.as_ref(), status: StatusCode::OK };
         Ok(self.code_page(request, &flow, feedback, now).await)
     }
 
@@ -90,7 +90,7 @@ impl Login {
         let page = CodePage {
             layout: &self.layout,
             script: COUNTDOWN_SCRIPT,
-            problem: feedback.problem,
+            notice: feedback.notice,
             flow: &flow.id,
             next: flow.next.as_ref().map_or("", Next::as_str),
             email: flow.email.as_deref().unwrap_or_default(),

@@ -10,8 +10,8 @@ use shared::lambda::Response;
 use crate::captcha::{self, CaptchaWidget};
 use crate::error::Field;
 use crate::next::Next;
+use crate::notice::Notice;
 use crate::opened_link::Link;
-use crate::problem::Problem;
 use crate::sign_in_methods::OfferedMethods;
 
 /// The sign-in page.
@@ -21,7 +21,7 @@ pub(crate) struct SignInPage<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) connecting: bool,
     pub(crate) script: &'static str,
-    pub(crate) problem: Option<&'a Problem>,
+    pub(crate) notice: Option<&'a Notice>,
     pub(crate) methods: &'a OfferedMethods,
     pub(crate) next: &'a str,
     pub(crate) email: &'a str,
@@ -32,7 +32,7 @@ pub(crate) struct SignInPage<'a> {
 
 impl SignInPage<'_> {
     fn is_wrong(&self, field: Field) -> bool {
-        self.problem.is_some_and(|problem| problem.field == Some(field))
+        self.notice.is_some_and(|notice| notice.field == Some(field))
     }
 }
 
@@ -41,7 +41,7 @@ impl SignInPage<'_> {
 #[template(path = "temporary-error.html")]
 pub(crate) struct TemporaryErrorPage<'a> {
     pub(crate) layout: &'a Layout,
-    pub(crate) problem: &'a str,
+    pub(crate) sentence: &'a str,
     /// The address of the request.
     pub(crate) again: &'a str,
     pub(crate) start: &'a str,
@@ -63,7 +63,7 @@ pub(crate) struct HookPage<'a> {
 pub(crate) struct CodePage<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) script: &'static str,
-    pub(crate) problem: Option<&'a Problem>,
+    pub(crate) notice: Option<&'a Notice>,
     /// The id of the mail's flow.
     pub(crate) flow: &'a str,
     pub(crate) next: &'a str,
@@ -83,7 +83,7 @@ pub(crate) struct CodePage<'a> {
 #[template(path = "factor.html")]
 pub(crate) struct FactorPage<'a> {
     pub(crate) layout: &'a Layout,
-    pub(crate) problem: Option<&'a Problem>,
+    pub(crate) notice: Option<&'a Notice>,
     pub(crate) next: &'a str,
     pub(crate) who: &'a str,
     pub(crate) authenticators: Vec<&'a Factor>,
@@ -97,7 +97,7 @@ pub(crate) struct FactorPage<'a> {
 #[template(path = "link.html")]
 pub(crate) struct LinkPage<'a> {
     pub(crate) layout: &'a Layout,
-    pub(crate) problem: Option<&'a Problem>,
+    pub(crate) notice: Option<&'a Notice>,
     pub(crate) email: &'a str,
     pub(crate) next: &'a str,
     pub(crate) link: &'a Link,
@@ -126,7 +126,7 @@ pub(crate) struct LeavingPage<'a> {
 #[template(path = "signed-in.html")]
 pub(crate) struct SignedInPage<'a> {
     pub(crate) layout: &'a Layout,
-    pub(crate) problem: Option<&'a Problem>,
+    pub(crate) notice: Option<&'a Notice>,
     pub(crate) who: &'a str,
     pub(crate) confirmation: &'a str,
 }

@@ -17,7 +17,7 @@ use shared::identity::supabase::Supabase;
 use shared::joint_revocation::JointRevocation;
 use shared::lambda::{Error, Listener};
 use shared::member_revocation::MemberRevocation;
-use shared::oauth::grant::RevocationReason;
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::oauth::tenant::PersonId;
 use shared::store::api_keys::ApiKeys;
 use shared::store::directory::Directory;

@@ -7,10 +7,11 @@ use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{Client, ClientCredentials};
 use shared::oauth::connection_attempt::ConnectionAttempt;
-use shared::oauth::grant::{ABSOLUTE_LIFETIME, CodeError, Grant, RevocationReason};
+use shared::oauth::grant::{ABSOLUTE_LIFETIME, CodeError, Grant};
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::refresh_token::RefreshTokenKey;
 use shared::oauth::requester::Requester;
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::oauth::vouched_hosts::VouchedHosts;
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;
@@ -22,6 +23,7 @@ use crate::entitle::entitle;
 use crate::error::TokenError;
 use crate::mint::{AccessTokenParameters, TokenMinter, Tokens};
 use crate::request::{AuthorizationCodeRequest, check_resource};
+use crate::scope::TokenScope;
 
 /// Exchanges authorization codes.
 pub(crate) struct CodeExchange {
@@ -119,11 +121,14 @@ impl CodeExchange {
             grant: id,
             approval: &approval,
             generation: 1,
-            entitlement,
-            requested,
-            requested_again: None,
-            // Some clients refuse an answer that names more than they requested, and cannot be told apart. They take it at a refresh.
-            as_requested: refresh_token.is_some() && !self.vouched_hosts.is_vouched_for(client.client()),
+            scope: TokenScope {
+                entitlement,
+                requested,
+                requested_again: None,
+                // Some clients refuse an answer that names more than they requested, and cannot be told apart. They take it at a
+                // refresh.
+                as_requested: refresh_token.is_some() && !self.vouched_hosts.is_vouched_for(client.client()),
+            },
             ends: approval.at.plus(ABSOLUTE_LIFETIME),
         };
         let tokens = self.minter.mint(parameters, refresh_token.as_ref(), now).await?;

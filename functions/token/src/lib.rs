@@ -9,6 +9,7 @@ mod exchange;
 mod mint;
 mod request;
 mod rotate;
+mod scope;
 
 use std::sync::Arc;
 

@@ -2,49 +2,26 @@
 
 use serde::Serialize;
 use shared::clock::Timestamp;
-use shared::entitlement::Entitlement;
 use shared::oauth::access_token::{Claims, LIFETIME, TYPE};
 use shared::oauth::grant::Approval;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::refresh_token::RefreshToken;
-use shared::oauth::requested_scopes::RequestedScopes;
-use shared::oauth::scope::{Scope, Scopes};
+use shared::oauth::scope::Scope;
 use shared::oauth::secret::{Secret, to_text};
 use shared::signing_keys::signer::Signer;
 
 use crate::error::TokenError;
+use crate::scope::TokenScope;
 
 /// What an access token is made from.
 pub(crate) struct AccessTokenParameters<'a> {
     pub(crate) grant: &'a GrantId,
     pub(crate) approval: &'a Approval,
     pub(crate) generation: u32,
-    /// The most that it may carry.
-    pub(crate) entitlement: Entitlement,
-    /// What the authorization request named, if it is known.
-    pub(crate) requested: Option<RequestedScopes>,
-    /// What this request names, if it names scopes.
-    pub(crate) requested_again: Option<RequestedScopes>,
-    /// Whether it carries no more than was requested, although the person approved more: the next one carries it.
-    pub(crate) as_requested: bool,
+    pub(crate) scope: TokenScope,
     /// When its grant ends, if nobody uses it again.
     pub(crate) ends: Timestamp,
-}
-
-impl AccessTokenParameters<'_> {
-    /// What the token carries. A client that names fewer scopes than were approved gets fewer (RFC 6749 §6). Many repeat what they
-    /// first requested, of which the person may have approved less, or more: they get all that was approved. Nothing if all that it
-    /// names are scopes that it does not have: it never gets others in their place.
-    fn permissions(&self) -> Option<Scopes> {
-        let entitled = self.entitlement.scopes().permissions();
-        if let Some(again) = self.requested_again.filter(|again| Some(*again) != self.requested) {
-            return Some(again.scopes().intersection(entitled)).filter(|narrowed| !narrowed.is_empty());
-        }
-        let requested = self.requested.filter(|_| self.as_requested);
-        let narrowed = requested.map(|requested| requested.scopes().intersection(entitled));
-        Some(narrowed.filter(|narrowed| !narrowed.is_empty()).unwrap_or(entitled))
-    }
 }
 
 /// The answer, without nulls.
@@ -84,7 +61,7 @@ impl TokenMinter {
     ) -> Result<Tokens, TokenError> {
         // No token outlives its grant, and `expires_in` says so.
         let expires = now.plus(LIFETIME).min(parameters.ends);
-        let permissions = parameters.permissions().ok_or(TokenError::InvalidScope)?;
+        let permissions = parameters.scope.permissions().ok_or(TokenError::InvalidScope)?;
         let claims = Claims {
             iss: self.issuer.to_string(),
             sub: parameters.approval.person.to_string(),
@@ -102,14 +79,12 @@ impl TokenMinter {
             Some(_) => permissions.with(Scope::OfflineAccess),
             None => permissions,
         };
-        let requested = parameters.requested_again.or(parameters.requested);
-        let scope = requested.map_or(granted, |requested| requested.named(granted));
         Ok(Tokens {
             access_token: self.signer.sign(TYPE, &claims).await?,
             token_type: "Bearer",
             expires_in: expires.since(now).as_secs(),
             refresh_token: refresh_token.map(RefreshToken::to_text),
-            scope: scope.to_string(),
+            scope: parameters.scope.named(granted).to_string(),
         })
     }
 }

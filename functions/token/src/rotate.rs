@@ -7,12 +7,13 @@ use shared::client_authenticator::ClientAuthenticator;
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{AuthenticatedClient, ClientCredentials};
-use shared::oauth::grant::{Active, Approval, Grant, GrantState, RevocationReason};
+use shared::oauth::grant::{Active, Approval, Grant, GrantState};
 use shared::oauth::refresh_token::{Issuance, RefreshToken, RefreshTokenKey};
 use shared::oauth::refresh_token_rotation::{
     LATE_RETRY_INTERVAL, LONGEST_SIBLING_WINDOW, LateRetry, Presentation, RefreshTokenState, TokenFamily,
 };
 use shared::oauth::requester::{NetworkDigest, Requester};
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
@@ -24,6 +25,7 @@ use crate::entitle::entitle;
 use crate::error::TokenError;
 use crate::mint::{AccessTokenParameters, TokenMinter, Tokens};
 use crate::request::{RefreshTokenRequest, check_resource};
+use crate::scope::{TokenScope, require_within_grant};
 
 /// Rotates refresh tokens.
 pub(crate) struct RefreshTokenRotation {
@@ -121,7 +123,8 @@ impl RefreshTokenRotation {
         let &Presentation { requester, at: now, .. } = presentation;
         let (state, family) = (token.state, &token.family);
         // Not before the token was classified: this error would tell a caller without a valid one that the grant exists.
-        check_within_grant(grant, request)?;
+        check_resource(&request.resource, &grant.approval.resource)?;
+        require_within_grant(request.scopes, grant)?;
         if let Some(resets) = grant.signatures.used_up_until(now) {
             return Err(TokenError::TooManySignatures(resets.since(now)));
         }
@@ -141,10 +144,12 @@ impl RefreshTokenRotation {
             grant: &grant.id,
             approval: &grant.approval,
             generation: next.generation,
-            entitlement,
-            requested: grant.requested,
-            requested_again: request.scopes,
-            as_requested: false,
+            scope: TokenScope {
+                entitlement,
+                requested: grant.requested,
+                requested_again: request.scopes,
+                as_requested: false,
+            },
             ends: grant.expires_with(&next),
         };
         Ok((self.minter.mint(parameters, Some(&successor), now).await?, next))
@@ -265,20 +270,6 @@ impl RefreshTokenRotation {
         Revocation::new(&self.grants).revoke(grant.into(), reason, None, now).await?;
         Ok(())
     }
-}
-
-/// RFC 8707 §2.2 and OAuth 2.1 §4.3.1: no other resource than was approved, and no scope that was neither approved nor requested
-/// before. What was requested and not approved is no error: many clients repeat what they first requested.
-fn check_within_grant(grant: &Grant, request: &RefreshTokenRequest) -> Result<(), TokenError> {
-    check_resource(&request.resource, &grant.approval.resource)?;
-    let Some(again) = request.scopes.map(|again| again.scopes().permissions()) else { return Ok(()) };
-    let approved = grant.approval.scopes;
-    let is_within = match grant.requested {
-        Some(first) => approved.union(first.scopes()).covers(again),
-        // Of a grant from before it was kept, nobody knows what was requested.
-        None => !again.intersection(approved).is_empty(),
-    };
-    if is_within { Ok(()) } else { Err(TokenError::InvalidScope) }
 }
 
 /// Two retries of one family that came too late for the pair that had been made: one may be a bad network, two in a day are worth a

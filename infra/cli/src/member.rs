@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::oauth::api_key::ApiKeyRecord;
-use shared::oauth::grant::RevocationReason;
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::oauth::role::Role;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::connections::ConnectionFilter;

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 use shared::member_revocation::{MarkedMember, MemberRevocation};
-use shared::oauth::grant::RevocationReason;
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::oauth::tenant::PersonId;
 use shared::store::directory::Membership;
 use shared::store::operator::GrantFilter;

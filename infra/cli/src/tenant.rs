@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
-use shared::oauth::grant::RevocationReason;
+use shared::oauth::revocation_reason::RevocationReason;
 use shared::oauth::role::Role;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::TenantId;

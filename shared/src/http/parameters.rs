@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 use super::body;
-use crate::event::MalformedPart;
+use crate::api_gateway_event::MalformedPart;
 
 /// The parameters of a request. An empty value counts as left out (OAuth 2.1 §3.1, §3.2).
 ///

@@ -22,6 +22,7 @@ pub mod refresh_token_rotation;
 pub mod requested_scopes;
 pub mod requester;
 pub mod resource;
+pub mod revocation_reason;
 pub mod role;
 pub mod scope;
 pub mod scope_meaning;

@@ -61,8 +61,7 @@ use crate::oauth::approval_basis::ApprovalBasis;
 use crate::oauth::client::{AuthenticatedClient, Client, ClientAuthenticationMethod, ClientId};
 use crate::oauth::client_assertion::VerifiedAssertion;
 use crate::oauth::grant::{
-    Active, Approval, CONFIRMATION_LIFETIME, CodeBinding, Grant, GrantState, REPLACEABLE_AFTER, RevocationReason,
-    VerifiedCode,
+    Active, Approval, CONFIRMATION_LIFETIME, CodeBinding, Grant, GrantState, REPLACEABLE_AFTER, VerifiedCode,
 };
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::instance_id::InstanceId;
@@ -73,6 +72,7 @@ use crate::oauth::refresh_token_rotation::{LateRetry, PreviousToken, RETRIES, Su
 use crate::oauth::requested_scopes::RequestedScopes;
 use crate::oauth::requester::{NetworkDigest, Requester};
 use crate::oauth::resource::Resource;
+use crate::oauth::revocation_reason::RevocationReason;
 use crate::oauth::scope::Scopes;
 use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::secret::{Digest, Secret, to_text};

@@ -1,4 +1,5 @@
-//! Calls the tools that tenants serve, over HTTP or as Lambda functions, and knows how many calls there may be.
+//! Calls the tools that tenants serve, over HTTP or as Lambda functions. Knows how many calls there may be, how long one may take, and
+//! what the model hears of a tool that did not answer.
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use serde_json::{Value, json};
 use shared::access::Access;
 use shared::clock::{Deadline, Timestamp};
 use shared::environment::{ConfigError, Environment};
-use shared::invoker::Invoker;
-use shared::outbound::{Outbound, OutboundRequest};
+use shared::invoker::{InvocationError, Invoker};
+use shared::outbound::{Outbound, OutboundError, OutboundRequest};
 use shared::store::workspace::tool::{Tool, ToolEndpoint};
 use shared::upstream_call;
 
@@ -84,12 +85,12 @@ impl ToolInvoker {
         let mut token = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| upstream_call::failed("KMS.Sign", "a token that no header takes"))?;
         token.set_sensitive(true);
-        let (body, timeout) = (arguments.to_string().into_bytes(), within(tool, deadline)?);
-        let fetch = OutboundRequest::post_json(url, body, timeout, tool_response::LIMIT)
+        let (body, timeout) = (arguments.to_string().into_bytes(), CallTimeout::of(tool, deadline)?);
+        let fetch = OutboundRequest::post_json(url, body, timeout.0, tool_response::LIMIT)
             .accepting(tool_response::ACCEPT)
             .header(AUTHORIZATION, token);
         let answer = self.outbound.fetch(fetch).await;
-        let answer = answer.map_err(|refused| tool_response::from_outbound_error(refused, timeout))?;
+        let answer = answer.map_err(|error| no_answer(error, timeout))?;
         tool_response::from_http_response(tool, &answer)
     }
 
@@ -104,16 +105,58 @@ impl ToolInvoker {
         deadline: &Deadline,
     ) -> Result<ToolResult, ToolError> {
         let event = json!({ "arguments": arguments, "context": caller }).to_string().into_bytes();
-        let timeout = within(tool, deadline)?;
-        let returned = self.invoker.invoke(function, event, timeout, tool_response::LIMIT).await;
-        let returned = returned.map_err(|refused| tool_response::from_invocation_error(&refused, timeout))?;
+        let timeout = CallTimeout::of(tool, deadline)?;
+        let returned = self.invoker.invoke(function, event, timeout.0, tool_response::LIMIT).await;
+        let returned = returned.map_err(|error| nothing_returned(&error, timeout))?;
         tool_response::from_function_result(tool, &returned)
     }
 }
 
-/// How long a call may take.
-fn within(tool: &Tool, deadline: &Deadline) -> Result<Duration, ToolError> {
-    tool.timeout.within(deadline).ok_or_else(|| {
-        ToolError::failed("timed_out", "The tool was not called: too much time had passed before. Try again.")
-    })
+/// How long one call may take: the tool's own timeout, or what is left of the function's time.
+#[derive(Clone, Copy)]
+struct CallTimeout(Duration);
+
+impl CallTimeout {
+    /// Of a call of `tool` that begins now, in a function that ends at `deadline`.
+    ///
+    /// # Errors
+    /// When nothing is left for it.
+    fn of(tool: &Tool, deadline: &Deadline) -> Result<Self, ToolError> {
+        tool.timeout.within(deadline).map(Self).ok_or_else(|| {
+            ToolError::failed("timed_out", "The tool was not called: too much time had passed before. Try again.")
+        })
+    }
+
+    /// Why there is no result of a tool that had not answered by then.
+    fn exceeded(self) -> ToolError {
+        let seconds = (self.0.as_secs_f64() * 10.0).floor() / 10.0;
+        ToolError::failed("timed_out", format!("The tool did not answer within {seconds} s."))
+    }
+}
+
+/// Why a tool did not answer over HTTP.
+fn no_answer(error: OutboundError, timeout: CallTimeout) -> ToolError {
+    let why = match error {
+        OutboundError::TimedOut => return timeout.exceeded(),
+        OutboundError::ConnectTimedOut | OutboundError::Unreachable | OutboundError::Unresolved => "unreachable",
+        OutboundError::RequestTooLarge | OutboundError::ResponseTooLarge => "too_large",
+        OutboundError::NotAnAddress
+        | OutboundError::Insecure
+        | OutboundError::Userinfo
+        | OutboundError::Port
+        | OutboundError::SpecialUse => "guarded",
+    };
+    ToolError::failed(why, format!("The tool did not answer: {error}."))
+}
+
+/// Why a function returned nothing.
+fn nothing_returned(error: &InvocationError, timeout: CallTimeout) -> ToolError {
+    let why = match error {
+        InvocationError::Failed(said) => return tool_response::from_function_error(said),
+        InvocationError::TimedOut => return timeout.exceeded(),
+        InvocationError::TooLarge => "too_large",
+        InvocationError::Busy => "busy",
+        InvocationError::Unreachable => "unreachable",
+    };
+    ToolError::failed(why, format!("The tool did not answer: {error}."))
 }

@@ -1,4 +1,4 @@
-//! Turns the response of a tenant's tool, or that there is none, into a tool result.
+//! Turns the response of a tenant's tool into a tool result.
 //!
 //! | the answer | the result |
 //! | --- | --- |
@@ -7,19 +7,15 @@
 //! | `image/*`, `audio/*` | an image, a sound |
 //! | `application/vnd.mcp.content+json` | several of them: an array of MCP's content blocks (`text`, `image`, `audio`, `resource`, `resource_link`) |
 //! | another status than 2xx | an error of the tool, with the beginning of what it says |
-//! | none | an error of the tool, with the reason |
 //!
 //! A Lambda function returns JSON: an object is structured content, a string is text, and an object whose one member is called
 //! `application/vnd.mcp.content+json` is such an array.
-
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{ContentBlock, ResourceContents};
 use serde_json::Value;
-use shared::invoker::InvocationError;
-use shared::outbound::{OutboundError, OutboundResponse};
+use shared::outbound::OutboundResponse;
 use shared::store::workspace::tool::Tool;
 
 use crate::tools::page_size::{MAX_JSON, MAX_TEXT, beginning};
@@ -91,41 +87,8 @@ pub(super) fn from_function_result(tool: &Tool, returned: &[u8]) -> Result<ToolR
     }
 }
 
-/// Why a tool did not answer over HTTP.
-pub(super) fn from_outbound_error(refused: OutboundError, timeout: Duration) -> ToolError {
-    let why = match refused {
-        OutboundError::TimedOut => return timed_out(timeout),
-        OutboundError::ConnectTimedOut | OutboundError::Unreachable | OutboundError::Unresolved => "unreachable",
-        OutboundError::RequestTooLarge | OutboundError::ResponseTooLarge => "too_large",
-        OutboundError::NotAnAddress
-        | OutboundError::Insecure
-        | OutboundError::Userinfo
-        | OutboundError::Port
-        | OutboundError::SpecialUse => "guarded",
-    };
-    ToolError::failed(why, format!("The tool did not answer: {refused}."))
-}
-
-/// Why a function returned nothing.
-pub(super) fn from_invocation_error(refused: &InvocationError, timeout: Duration) -> ToolError {
-    let why = match refused {
-        InvocationError::Failed(said) => return from_function_error(said),
-        InvocationError::TimedOut => return timed_out(timeout),
-        InvocationError::TooLarge => "too_large",
-        InvocationError::Busy => "busy",
-        InvocationError::Unreachable => "unreachable",
-    };
-    ToolError::failed(why, format!("The tool did not answer: {refused}."))
-}
-
-/// Of a tool that had not answered within `timeout`.
-fn timed_out(timeout: Duration) -> ToolError {
-    let seconds = (timeout.as_secs_f64() * 10.0).floor() / 10.0;
-    ToolError::failed("timed_out", format!("The tool did not answer within {seconds} s."))
-}
-
 /// What a function said when it failed (Lambda developer guide, "Error handling": `errorMessage`, `errorType`).
-fn from_function_error(said: &[u8]) -> ToolError {
+pub(super) fn from_function_error(said: &[u8]) -> ToolError {
     let said: Value = serde_json::from_slice(said).unwrap_or_default();
     let message = said.get("errorMessage").and_then(Value::as_str).unwrap_or_default();
     ToolError::failed("failed", format!("The tool failed.\n{}", excerpt(message)).trim_end())

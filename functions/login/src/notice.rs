@@ -1,4 +1,4 @@
-//! The problem that a page shows after a form that failed.
+//! The notice for the page after a form that failed.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,9 +6,9 @@ use crate::error::{Field, LoginError};
 use crate::hook::HookMessage;
 use crate::retry_page::RetryPage;
 
-/// The problem. It waits in a cookie for the page after the form.
+/// What the page says of the error. It waits in a cookie for the page after the form.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Problem {
+pub(crate) struct Notice {
     pub(crate) sentence: String,
     pub(crate) field: Option<Field>,
     /// The address that the person typed in.
@@ -17,7 +17,7 @@ pub(crate) struct Problem {
     pub(crate) hook: Option<HookMessage>,
 }
 
-impl Problem {
+impl Notice {
     pub(crate) fn of(error: &LoginError, retry_page: &RetryPage) -> Self {
         let hook = if let LoginError::Hook(message) = error { Some(message.clone()) } else { None };
         Self { sentence: error.sentence().to_owned(), field: error.field(), email: retry_page.email.clone(), hook }
