@@ -32,7 +32,7 @@ async fn unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect() {
         assert_eq!(answer.status, 400, "{changes:?}");
         assert_eq!(answer.header("location"), None, "{changes:?}");
         assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{changes:?}");
-        // The number that the page says is the one in the logs.
+        // The reference that the page says is the id in the logs.
         let request_id = answer.header("apigw-requestid").unwrap();
         assert!(answer.body.contains(&format!("<code>{request_id}</code>")), "{}", answer.body);
     }

@@ -186,6 +186,10 @@ async fn openapi_description_matches_what_is_served() {
     let made =
         script.post(&keys, with_key, json!({ "name": "a", "scopes": ["skills:read"], "expires_in_days": 1 })).await;
     test_system.track_secret(made.json()["key"].as_str().unwrap());
+    for days in [0, 3651] {
+        let key = json!({ "name": "a", "scopes": ["skills:read"], "expires_in_days": days });
+        assert_eq!(script.post(&keys, with_key, key).await.status, 400, "{days}");
+    }
     for (path, good, bad, absent) in [
         (
             &end,

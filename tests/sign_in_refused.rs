@@ -114,6 +114,19 @@ async fn hook_refusal_is_shown_in_its_own_words() {
     }
 }
 
+/// Whoever helps finds the reason in the lines of that request.
+#[tokio::test(flavor = "multi_thread")]
+async fn page_after_a_refused_form_says_the_reference_of_the_form() {
+    let test_system = TestSystem::new().await;
+    hook_refuses(&test_system, "Contractors sign in at the agency.");
+    let ana = test_system.person(ANA);
+    let form = Form::find(&ana.open_following_redirects("/auth/login").await, "password").unwrap();
+    let answer = ana.submit(&form.with("email", &ana.email).with("password", "ana-demo")).await;
+    let page = ana.open_following_redirects(answer.location()).await;
+    let reference = answer.header("apigw-requestid").unwrap();
+    assert!(page.body.contains(&format!("give this reference and the time: <code>{reference}</code>")), "{page:?}");
+}
+
 /// What somebody else writes is shown as far as a person would read it.
 #[tokio::test(flavor = "multi_thread")]
 async fn hook_message_length_is_limited() {

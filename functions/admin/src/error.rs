@@ -69,6 +69,8 @@ struct ErrorPage<'a> {
     advice: &'static str,
     /// Where the button to sign in again leads.
     login_url: Option<&'a str>,
+    /// Of the request that failed.
+    request_id: Option<String>,
 }
 
 /// What page and JSON say of an error.
@@ -255,13 +257,14 @@ impl AdminError {
     /// The page for people.
     pub(crate) fn page(&self, layout: &Layout) -> Response {
         let Row { status, page, .. } = self.row();
+        let request_id = layout.request_id();
         let rendered = match &page {
             ErrorText::Form(error) => {
                 let (_, title, description, advice) = error.row();
-                ErrorPage { layout, title, description, advice, login_url: None }.render()
+                ErrorPage { layout, title, description, advice, login_url: None, request_id }.render()
             }
             ErrorText::Request { title, description, advice, login_url } => {
-                ErrorPage { layout, title, description, advice, login_url: *login_url }.render()
+                ErrorPage { layout, title, description, advice, login_url: *login_url, request_id }.render()
             }
         };
         response::with_reason(layout.page(status, FormAction::OWN_ORIGIN, None, rendered), self)
@@ -295,7 +298,8 @@ impl FormError {
     /// The page after a form that was refused.
     pub(crate) fn page(self, layout: &Layout) -> Response {
         let (status, title, description, advice) = self.row();
-        let rendered = ErrorPage { layout, title, description, advice, login_url: None }.render();
+        let request_id = layout.form_request_id();
+        let rendered = ErrorPage { layout, title, description, advice, login_url: None, request_id }.render();
         let page = layout.page(status, FormAction::OWN_ORIGIN, None, rendered);
         if status == StatusCode::OK { page } else { response::with_reason(page, &flash::SHOWN_AFTER_FORM) }
     }

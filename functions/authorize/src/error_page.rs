@@ -71,6 +71,7 @@ struct Page<'a> {
     advice: &'a str,
     login_url: Option<&'a str>,
     back: Option<(&'a str, &'a str)>,
+    request_id: Option<String>,
 }
 
 impl ErrorPage {
@@ -237,7 +238,8 @@ impl ErrorPage {
 
     pub(crate) fn page(&self, layout: &Layout) -> Response {
         let Row { status, title, description, advice, login_url, back, .. } = self.row();
-        let page = Page { layout, title, description, advice: &advice, login_url, back };
+        let request_id = layout.request_id();
+        let page = Page { layout, title, description, advice: &advice, login_url, back, request_id };
         response::with_reason(layout.page(status, FormAction::OWN_ORIGIN, None, page.render()), self)
     }
 }

@@ -61,13 +61,24 @@ impl Login {
 
     pub(crate) fn temporary_error_page(&self, again: &str, retry_page: &RetryPage, error: &LoginError) -> Response {
         let start = self.login_url(retry_page.next.as_ref());
-        let page = TemporaryErrorPage { layout: &self.layout, sentence: error.sentence(), again, start: &start };
+        let page = TemporaryErrorPage {
+            layout: &self.layout,
+            sentence: error.sentence(),
+            request_id: self.layout.request_id(),
+            again,
+            start: &start,
+        };
         with_reason(page_response(&self.layout, error.status(), retry_page.next.as_ref(), &page), error)
     }
 
     pub(crate) fn hook_page(&self, message: &HookMessage, retry_page: &RetryPage, status: StatusCode) -> Response {
         let start = self.login_url(retry_page.next.as_ref());
-        let page = HookPage { layout: &self.layout, message: message.text(), start: &start };
+        let page = HookPage {
+            layout: &self.layout,
+            message: message.text(),
+            request_id: self.layout.form_request_id().or_else(|| self.layout.request_id()),
+            start: &start,
+        };
         page_response(&self.layout, status, retry_page.next.as_ref(), &page)
     }
 }

@@ -42,6 +42,7 @@ impl SignInPage<'_> {
 pub(crate) struct TemporaryErrorPage<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) sentence: &'a str,
+    pub(crate) request_id: Option<String>,
     /// The address of the request.
     pub(crate) again: &'a str,
     pub(crate) start: &'a str,
@@ -54,6 +55,8 @@ pub(crate) struct HookPage<'a> {
     pub(crate) layout: &'a Layout,
     /// The message of the hook.
     pub(crate) message: Option<&'a str>,
+    /// Of the request that the hook refused.
+    pub(crate) request_id: Option<String>,
     pub(crate) start: &'a str,
 }
 

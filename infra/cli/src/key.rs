@@ -36,7 +36,7 @@ pub(crate) enum Command {
         /// What it is for
         #[arg(long, value_parser = arguments::key_name)]
         name: ApiKeyName,
-        /// For how long it works, such as 90d; without, until it is revoked
+        /// For how long it works, such as 90d, and at most 3650d; without, until it is revoked
         #[arg(long, value_name = "SPAN", value_parser = arguments::key_lifetime)]
         expires_in: Option<KeyLifetime>,
         /// What it may do, such as entities:read

@@ -143,11 +143,17 @@ impl Layout {
         self.support.as_deref()
     }
 
-    /// The id of the request that is being answered, for pages of an error: whoever helps finds in the logs by it what happened. None
-    /// where API Gateway gave it none.
+    /// The id of the request that is being answered, for the page of its error: whoever helps finds in the logs by it what happened.
+    /// None where API Gateway gave it none.
     #[must_use]
     pub fn request_id(&self) -> Option<String> {
         RequestContext::current()?.request_id().map(str::to_owned)
+    }
+
+    /// The same of the form that was answered by a redirect to this page: the reason is in the lines of that request.
+    #[must_use]
+    pub fn form_request_id(&self) -> Option<String> {
+        RequestContext::current()?.form_request_id().map(str::to_owned)
     }
 
     /// A rendered page as a response. `script` is the exact text of its one `<script>`. No page needs a

@@ -44,13 +44,13 @@ impl KeyLifetime {
         }
     }
 
-    /// The choice that it is, as text.
+    /// As [`Self::parse`] reads it, of one of [`Self::CHOICES`].
     #[must_use]
     pub fn to_text(self) -> String {
         self.0.map_or_else(|| Self::NEVER.to_owned(), |span| (span.as_secs() / DAY.as_secs()).to_string())
     }
 
-    /// So many days: none if no key may work for so long.
+    /// So many days: none if no key may work for so long, or for so short.
     #[must_use]
     pub fn of_days(days: u64) -> Option<Self> {
         Self::of_span(Duration::from_secs(days.checked_mul(DAY.as_secs())?))
@@ -59,7 +59,9 @@ impl KeyLifetime {
     /// A span: none if no key may work for so long, or for so short.
     #[must_use]
     pub fn of_span(span: Duration) -> Option<Self> {
-        (!span.is_zero() && span.as_secs() <= Self::MAX_DAYS * DAY.as_secs()).then_some(Self(Some(span)))
+        // A time is kept in whole seconds.
+        let seconds = span.as_secs();
+        (1..=Self::MAX_DAYS * DAY.as_secs()).contains(&seconds).then(|| Self(Some(Duration::from_secs(seconds))))
     }
 
     /// When a key ends that works from `start` on.

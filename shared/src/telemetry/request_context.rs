@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::telemetry::metrics::RequestMetrics;
 use crate::telemetry::request_attributes::RequestAttributes;
@@ -23,12 +23,13 @@ pub struct RequestContext(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     attributes: RequestAttributes,
+    form_request_id: OnceLock<String>,
     metrics: Mutex<RequestMetrics>,
 }
 
 impl RequestContext {
     pub(crate) fn new(attributes: RequestAttributes) -> Self {
-        Self(Arc::new(Inner { attributes, metrics: Mutex::default() }))
+        Self(Arc::new(Inner { attributes, form_request_id: OnceLock::new(), metrics: Mutex::default() }))
     }
 
     /// The context of the current request. Nothing outside of a request.
@@ -52,6 +53,18 @@ impl RequestContext {
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.attributes.request.as_deref()
+    }
+
+    /// The id of the request of the form after which the current request shows a page, as the browser repeats it: no proof of anything.
+    /// Nothing where there was none.
+    #[must_use]
+    pub fn form_request_id(&self) -> Option<&str> {
+        self.0.form_request_id.get().map(String::as_str)
+    }
+
+    /// Only the first counts.
+    pub(crate) fn set_form_request_id(&self, id: String) {
+        self.0.form_request_id.get_or_init(|| id);
     }
 
     pub(crate) fn attributes(&self) -> &RequestAttributes {

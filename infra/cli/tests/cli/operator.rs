@@ -287,6 +287,8 @@ async fn invalid_commands_change_nothing() {
         &["member", "add", ANA, "--tenant", "acme"],
         &["member", "add", "acme", ANA, "--role", "member"],
         &["key", "add", "--tenant", "acme", "--person", ANA, "--name", "x", "--expires-in", "soon", "skills:read"],
+        &["key", "add", "--tenant", "acme", "--person", ANA, "--name", "x", "--expires-in", "0s", "skills:read"],
+        &["key", "add", "--tenant", "acme", "--person", ANA, "--name", "x", "--expires-in", "3651d", "skills:read"],
         &["key", "add", "--tenant", "acme", "--person", ANA, "--name", "x", "offline_access"],
         &["key", "revoke", "x", "--tenant", "acme"],
         &["grant", "show", "x"],
